@@ -1,0 +1,17 @@
+"""Everything the queue shows: `path("", include("analytics_app.urls"))`."""
+
+from __future__ import annotations
+
+from django.urls import path
+from django.views.generic import RedirectView
+
+from analytics_app import health
+from analytics_app.site import console
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index", permanent=False)),
+    path("admin/", RedirectView.as_view(pattern_name="admin:index", permanent=False)),
+    path("console/", console.urls),
+    path("livez", health.livez),
+    path("readyz", health.readyz),
+]

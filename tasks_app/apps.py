@@ -1,0 +1,34 @@
+"""tasks_app: finds every app's tasks, and prepares the database after migrations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+from django.utils.module_loading import autodiscover_modules
+
+
+class TasksAppConfig(AppConfig):
+    name = "tasks_app"
+    verbose_name = "Tasks"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        autodiscover_modules("tasks")
+        post_migrate.connect(_prepare, sender=self)
+
+
+def _prepare(*, using: str, **_: Any) -> None:
+    """Days of history ahead, and the queues that the settings name."""
+    from tasks_app import compat, conf
+    from tasks_app.models import Queue
+    from tasks_app.queue import partitions
+
+    if using != conf.settings().DATABASE:
+        return
+    partitions.ensure()
+    names = sorted({name for backend in compat.task_backends.all() for name in backend.queues})
+    Queue.objects.using(using).bulk_create(
+        [Queue(name=name) for name in names], ignore_conflicts=True
+    )

@@ -1,0 +1,1 @@
+"""The rules of the queue as pure functions and tables: no Django, no database, no clock."""

@@ -1,0 +1,95 @@
+"""What became of one attempt, and what that means for the task: `decide` is pure, `queue.finish` carries it out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tasks_app.engine.states import MAX_CRASHES, Reason, State
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptError:
+    """What is kept of a failed attempt, for people: text only, never turned back into an exception."""
+
+    exception_class: str
+    """Dotted path."""
+    message: str
+    traceback: str
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    result: Any
+    """JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    error: AttemptError
+    retry_after: float | None
+    """Seconds; None: not to be tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimedOut:
+    error: AttemptError
+    retry_after: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Crashed:
+    """The process that ran this task alone died."""
+
+    error: AttemptError
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """Claimed, but not started."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownName:
+    """This worker cannot import the task."""
+
+
+Outcome = Succeeded | Raised | TimedOut | Crashed | Released | UnknownName
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    state: State
+    reason: Reason | None = None
+    delay: float = 0.0
+    """Seconds until the next attempt, when scheduled."""
+    result: Any = None
+    error: AttemptError | None = None
+    attempt_back: bool = False
+    """The attempt does not count."""
+    crashed: bool = False
+
+
+def decide(outcome: Outcome, *, attempt: int, max_attempts: int, crashes: int) -> Decision:
+    """What to write for the outcome of attempt number `attempt` of a task that had `crashes` before."""
+    match outcome:
+        case Succeeded(result):
+            return Decision(State.SUCCEEDED, result=result)
+        case Raised(error, None):
+            return Decision(State.FAILED, reason=Reason.DISCARDED, error=error)
+        case Raised(error, float() as wait) | TimedOut(error, float() as wait) if (
+            attempt < max_attempts
+        ):
+            return Decision(State.SCHEDULED, delay=wait, error=error)
+        case Raised(error):
+            return Decision(State.FAILED, reason=Reason.EXHAUSTED, error=error)
+        case TimedOut(error):
+            return Decision(State.FAILED, reason=Reason.TIMEOUT, error=error)
+        case Crashed(error) if crashes >= MAX_CRASHES:
+            return Decision(State.FAILED, reason=Reason.POISON, error=error, crashed=True)
+        case Crashed(error):
+            return Decision(State.READY, error=error, attempt_back=True, crashed=True)
+        case Released():
+            return Decision(State.READY, attempt_back=True)
+        case UnknownName():
+            return Decision(State.GATED, reason=Reason.UNKNOWN_NAME, attempt_back=True)

@@ -1,0 +1,129 @@
+"""Hints that leave after commit: which queues got work. They may be lost; polling finds what they told of.
+
+NOTIFY never rides in a caller's transaction, where it would make all commits wait for one another. One thread per
+process sends, on a connection of its own: the first hint at once, those of the next milliseconds together.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+from collections.abc import Iterable
+
+from django.db import DatabaseError, connections
+
+from tasks_app import conf
+from tasks_app.models import Queue
+
+log = logging.getLogger(__name__)
+
+CHANNEL = "tq_ready"
+GAP = 0.01
+"""Seconds between two hints of one process."""
+MAX_PAYLOAD = 7_000
+"""Bytes; PostgreSQL takes 7,999."""
+FLUSH_TIMEOUT = 2.0
+
+
+class Sender:
+    """Sends the names of queues that got work, and makes the names known."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._queues: set[str] = set()
+        self._known: set[str] = set()
+        self._sending = False
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+
+    def send(self, queues: Iterable[str]) -> None:
+        with self._changed:
+            self._queues.update(queues)
+            if self._thread is None and not self._stopping:
+                self._thread = threading.Thread(target=self._run, name="tq-wake", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+
+    def flush(self, timeout: float = FLUSH_TIMEOUT) -> None:
+        """Wait until what was handed in has left, at most `timeout` seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._queues and not self._sending, timeout)
+
+    def stop(self) -> None:
+        """Flush, and close the connection."""
+        self.flush()
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join(FLUSH_TIMEOUT)
+
+    def _run(self) -> None:
+        while queues := self._next():
+            try:
+                self._tell(queues)
+            except DatabaseError as error:
+                log.info("wake-up hint lost (%s); workers poll", error)
+                connections[conf.settings().DATABASE].close()
+                self._pause(1.0)
+            self._pause(GAP)
+        connections[conf.settings().DATABASE].close()
+
+    def _next(self) -> set[str]:
+        with self._changed:
+            self._sending = False
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._queues or self._stopping)
+            queues, self._queues = self._queues, set()
+            self._sending = bool(queues)
+            return queues
+
+    def _pause(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping, seconds)
+
+    def _tell(self, queues: set[str]) -> None:
+        if new := queues - self._known:
+            Queue.objects.using(conf.settings().DATABASE).bulk_create(
+                [Queue(name=name) for name in sorted(new)], ignore_conflicts=True
+            )
+            self._known |= new
+        if conf.settings().WAKEUP == "poll":
+            return
+        payload = " ".join(sorted(queues))
+        if len(payload.encode()) > MAX_PAYLOAD:
+            payload = ""
+        with connections[conf.settings().DATABASE].cursor() as cursor:
+            cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, payload])
+
+
+_sender = Sender()
+
+
+def wake(queues: Iterable[str]) -> None:
+    """Tell workers, soon, that these queues have work."""
+    _sender.send(queues)
+
+
+def flush() -> None:
+    """Wait a little for hints under way."""
+    _sender.flush()
+
+
+def stop() -> None:
+    """Flush and close: for processes that end. A later hint starts anew."""
+    global _sender
+    _sender.stop()
+    _sender = Sender()
+
+
+def _after_fork() -> None:
+    # The child has neither the thread nor the right to use its connection.
+    global _sender
+    _sender = Sender()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+atexit.register(stop)

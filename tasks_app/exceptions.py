@@ -1,0 +1,34 @@
+"""What goes wrong at the edges of the queue."""
+
+from __future__ import annotations
+
+from tasks_app.engine.payload import InvalidPayload
+
+__all__ = [
+    "InvalidArguments",
+    "InvalidPayload",
+    "InvalidResult",
+    "TaskTimeout",
+    "UnknownTask",
+    "WorkerLost",
+]
+
+
+class UnknownTask(LookupError):
+    """No task of that name is registered in this process."""
+
+
+class InvalidArguments(TypeError):
+    """Arguments that do not fit the signature of the task's function."""
+
+
+class InvalidResult(TypeError):
+    """A task returned something that cannot be stored as JSON."""
+
+
+class TaskTimeout(TimeoutError):
+    """An attempt took longer than the task's timeout."""
+
+
+class WorkerLost(RuntimeError):
+    """The process that ran an attempt died, or was not heard of for a whole lease."""

@@ -1,0 +1,11 @@
+"""The nouns. QuerySets carry reading adjectives only: every change of a task is a verb of `tasks_app.queue`."""
+
+from __future__ import annotations
+
+from tasks_app.models.api_key import ApiKey
+from tasks_app.models.queue import Queue
+from tasks_app.models.statistic import Statistic
+from tasks_app.models.task import Task
+from tasks_app.models.worker import Worker
+
+__all__ = ["ApiKey", "Queue", "Statistic", "Task", "Worker"]

@@ -1,0 +1,31 @@
+"""The only writer of task state: the verbs, in the order of a task's life."""
+
+from __future__ import annotations
+
+from tasks_app.queue.claim import Claim, claim, idle
+from tasks_app.queue.control import pause, resume
+from tasks_app.queue.enqueue import Spec, enqueue
+from tasks_app.queue.finish import Answer, Finish, finish
+from tasks_app.queue.fleet import Registration, beat, bury, register, retire, take_serial
+from tasks_app.queue.upkeep import promote, rescue
+
+__all__ = [
+    "Answer",
+    "Claim",
+    "Finish",
+    "Registration",
+    "Spec",
+    "beat",
+    "bury",
+    "claim",
+    "enqueue",
+    "finish",
+    "idle",
+    "pause",
+    "promote",
+    "register",
+    "rescue",
+    "resume",
+    "retire",
+    "take_serial",
+]

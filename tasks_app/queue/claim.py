@@ -1,0 +1,57 @@
+"""claim: hand ready tasks to a live worker, each under a new fence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from tasks_app.queue import statements
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One attempt that a worker may make. `(id, fence)` is what its finish must show."""
+
+    id: UUID
+    name: str
+    queue: str
+    priority: int
+    backend: str
+    args: list[Any]
+    kwargs: dict[str, Any]
+    fence: int
+    attempt: int
+    max_attempts: int
+    timeout: float | None
+    crashes: int
+    enqueued_at: datetime
+    run_at: datetime
+    first_started_at: datetime
+    started_at: datetime
+    worker_ids: list[UUID]
+    errors: list[dict[str, Any]]
+    position: int
+
+
+def claim(queues: Sequence[str], limit: int, worker: UUID) -> list[Claim]:
+    """Up to `limit` tasks in the order they are to be started; none for a worker that is not alive."""
+    if limit < 1 or not queues:
+        return []
+    claims = [
+        Claim(*row)
+        for row in statements.run(
+            "claim", {"queues": list(queues), "limit": limit, "worker": worker}
+        )
+    ]
+    rank = {name: place for place, name in enumerate(queues)}
+    claims.sort(key=lambda claim: (rank[claim.queue], -claim.priority, claim.position))
+    return claims
+
+
+def idle(queues: Sequence[str]) -> bool:
+    """Whether these queues hold nothing that could be claimed now."""
+    ((answer,),) = statements.run("idle", {"queues": list(queues)})
+    return bool(answer)

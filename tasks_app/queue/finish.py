@@ -1,0 +1,111 @@
+"""finish: write what became of attempts, each only if its worker still holds it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from django.db import DataError
+
+from tasks_app.engine.outcomes import AttemptError, Decision
+from tasks_app.engine.payload import clean_text
+from tasks_app.engine.states import Reason, State
+from tasks_app.queue import partitions, statements
+from tasks_app.queue.claim import Claim
+
+log = logging.getLogger(__name__)
+
+MAX_TRACEBACK = 16_384
+MAX_MESSAGE = 2_048
+"""Characters kept of each attempt's error."""
+MAX_ERRORS = 65_536
+"""Characters of earlier errors after which further ones are kept without their traceback."""
+
+
+class Answer(StrEnum):
+    ACCEPTED = "accepted"
+    STALE = "stale"
+    """A newer attempt owns the task, or it has ended: nothing was changed."""
+    BUSY = "busy"
+    """Another session holds the row just now: nothing was changed, repeat."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The outcome of one claim."""
+
+    claim: Claim
+    decision: Decision
+    age: float | None = None
+    """Seconds since the attempt started; None: it did not start."""
+    ran: float | None = None
+    """Seconds it ran."""
+    result: str | None = None
+    """JSON text."""
+
+
+def finish(batch: Sequence[Finish]) -> dict[UUID, Answer]:
+    """Write a batch in one transaction; an answer for each task.
+
+    A value that the database refuses fails its own task, not the batch.
+    """
+    try:
+        return partitions.repeat_when_missing(lambda: _write(batch))
+    except DataError:
+        if len(batch) == 1:
+            log.exception("task %s: its outcome cannot be stored", batch[0].claim.id)
+            return _write([_unstorable(batch[0])])
+        half = len(batch) // 2
+        return finish(batch[:half]) | finish(batch[half:])
+
+
+def _write(batch: Sequence[Finish]) -> dict[UUID, Answer]:
+    answers = statements.run(
+        "finish",
+        {
+            "id": [f.claim.id for f in batch],
+            "fence": [f.claim.fence for f in batch],
+            "state": [f.decision.state.value for f in batch],
+            "reason": [f.decision.reason.value if f.decision.reason else None for f in batch],
+            "delay": [f.decision.delay for f in batch],
+            "attempt_back": [f.decision.attempt_back for f in batch],
+            "crashed": [f.decision.crashed for f in batch],
+            "age": [f.age for f in batch],
+            "ran": [f.ran for f in batch],
+            "result": [f.result for f in batch],
+            "error": [_error_text(f) for f in batch],
+        },
+    )
+    return {id: Answer(answer) for id, answer in answers}
+
+
+def _error_text(finish: Finish) -> str | None:
+    if (error := finish.decision.error) is None:
+        return None
+    claim = finish.claim
+    entry: dict[str, Any] = {
+        "attempt": claim.attempt,
+        "fence": claim.fence,
+        "worker": str(claim.worker_ids[-1]),
+        "exception_class": clean_text(error.exception_class, MAX_MESSAGE),
+        "message": clean_text(error.message, MAX_MESSAGE),
+        "traceback": clean_text(error.traceback, MAX_TRACEBACK),
+    }
+    kept = sum(len(earlier.get("traceback", "")) for earlier in claim.errors)
+    if kept > MAX_ERRORS:
+        entry["traceback"] = ""
+    return json.dumps(entry, ensure_ascii=False)
+
+
+def _unstorable(bad: Finish) -> Finish:
+    """The same attempt, failed: what it left cannot be stored, and running it again would leave the same."""
+    error = AttemptError(
+        "tasks_app.exceptions.InvalidResult", "Its outcome could not be stored.", ""
+    )
+    decision = Decision(State.FAILED, reason=Reason.DISCARDED, error=error)
+    return Finish(bad.claim, decision, age=bad.age, ran=bad.ran)

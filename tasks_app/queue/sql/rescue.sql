@@ -1,0 +1,59 @@
+-- Takes running tasks back from workers that are no longer alive, and those `grace` seconds past their deadline.
+-- The fence grows: whoever still runs one cannot finish it. The attempt is given back. A proven death counts as a
+-- crash, and more than `max_crashes` of them fail the task as poison.
+-- Walks tq_live_running. Locks the rows in id order, skipping those that others hold (their finish came first).
+-- Answers the queues that got tasks back. Caller: queue.rescue.
+WITH lost AS MATERIALIZED (
+    SELECT l.id,
+           coalesce((SELECT w.death = 'crashed' FROM tq_worker w WHERE w.id = l.worker_id), false) AS crashed
+    FROM tq_task_live l
+    WHERE l.state = 'running'
+      -- EXISTS a dead one, not "no live one": a row that a newer worker claimed meanwhile is tested again here.
+      AND (EXISTS (SELECT FROM tq_worker w WHERE w.id = l.worker_id AND w.state <> 'alive')
+           OR l.deadline_at < now() - %(grace)s * interval '1 second')
+    ORDER BY l.id
+    LIMIT %(limit)s
+    FOR UPDATE OF l SKIP LOCKED
+), judged AS MATERIALIZED (
+    SELECT l.id, lost.crashed, lost.crashed AND l.crashes >= %(max_crashes)s AS poison,
+           jsonb_build_array(jsonb_build_object(
+               'attempt', l.attempt, 'fence', l.fence, 'worker', l.worker_id,
+               'started_at', l.started_at, 'ended_at', now(),
+               'exception_class', 'tasks_app.exceptions.WorkerLost',
+               'message', CASE WHEN lost.crashed THEN 'The worker process died while it ran this task.'
+                               ELSE 'The worker was lost while it ran this task.' END,
+               'traceback', '')) AS new_errors
+    FROM tq_task_live l JOIN lost USING (id)
+    WHERE l.id = ANY (ARRAY (SELECT id FROM lost))
+), poisoned AS (
+    DELETE FROM tq_task_live l USING judged j
+    WHERE l.id = ANY (ARRAY (SELECT id FROM judged)) AND l.id = j.id AND j.poison
+    RETURNING l.*, j.new_errors
+), written AS (
+    INSERT INTO tq_task_history
+        (id, name, queue, backend, priority, state, reason, args, kwargs, enqueued_at, run_at, timeout, fence, attempt,
+         max_attempts, crashes, lease_losses, worker_ids, first_started_at, started_at, finished_at, errors, result)
+    SELECT id, name, queue, backend, priority, 'failed', 'poison', args, kwargs, enqueued_at, run_at, timeout, fence + 1,
+           attempt, max_attempts, crashes + 1, lease_losses, worker_ids, first_started_at, started_at, now(),
+           errors || new_errors, NULL
+    FROM poisoned
+), back AS (
+    UPDATE tq_task_live l
+    SET state = 'ready', fence = l.fence + 1, attempt = l.attempt - 1,
+        crashes = l.crashes + j.crashed::int, lease_losses = l.lease_losses + (NOT j.crashed)::int,
+        worker_id = NULL, deadline_at = NULL, errors = l.errors || j.new_errors
+    FROM judged j
+    WHERE l.id = ANY (ARRAY (SELECT id FROM judged)) AND l.id = j.id AND NOT j.poison
+    RETURNING l.queue, l.name, CASE WHEN j.crashed THEN 'crashed' ELSE 'lost' END AS outcome, l.started_at
+), counted AS (
+    INSERT INTO tq_statistic (at, queue, name, outcome, wait_bucket, run_bucket, count)
+    SELECT date_trunc('second', now()), queue, name, outcome, 0,
+           ceil(ln(greatest(extract(epoch FROM now() - started_at) * 1000, 1)) / ln(1.2)) AS run_bucket, count(*)
+    FROM (
+        SELECT queue, name, outcome, started_at FROM back
+        UNION ALL
+        SELECT queue, name, 'failed', started_at FROM poisoned
+    ) AS attempts
+    GROUP BY queue, name, outcome, run_bucket
+)
+SELECT id, (SELECT l.queue FROM tq_task_live l WHERE l.id = judged.id) AS queue, poison FROM judged

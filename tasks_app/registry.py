@@ -1,0 +1,203 @@
+"""Which functions are tasks, and how each is to be run. Only names in here are ever run."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Generic, ParamSpec, TypeVar, overload
+
+from django.utils import timezone
+
+from tasks_app import compat
+from tasks_app.engine.retry import Backoff, BackoffCallable, as_backoff
+from tasks_app.exceptions import InvalidArguments, UnknownTask
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MAX_ATTEMPTS = 1_000
+"""More attempts than that are a loop, not a retry."""
+MAX_TIMEOUT = 30 * 24 * 3600.0
+
+_tasks: dict[str, QueueTask[Any, Any]] = {}
+_signatures: dict[Callable[..., Any], inspect.Signature] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueTask(compat.Task[P, T], Generic[P, T]):
+    """A Django Tasks task with retries and a timeout. `using()` takes every option but backoff for one call."""
+
+    max_attempts: int | None = None
+    """None: TASKQUEUE["MAX_ATTEMPTS"]."""
+    backoff: Backoff | BackoffCallable = Backoff()
+    timeout: float | None = None
+    """Seconds an attempt may take; None: TASKQUEUE["TIMEOUT"]."""
+
+    def __post_init__(self) -> None:
+        # Runs while modules are being imported: no model and no database may be touched from here.
+        object.__setattr__(self, "backoff", as_backoff(self.backoff))
+        if isinstance(self.run_after, timedelta):
+            object.__setattr__(self, "run_after", timezone.now() + self.run_after)
+        compat.Task.__post_init__(self)
+        known = _tasks.get(self.module_path)
+        if known is None or known.func is not self.func:
+            _tasks[self.module_path] = self
+
+    def using(
+        self,
+        *,
+        priority: int | None = None,
+        queue_name: str | None = None,
+        run_after: datetime | timedelta | None = None,
+        backend: str | None = None,
+        max_attempts: int | None = None,
+        timeout: float | None = None,
+    ) -> QueueTask[P, T]:
+        """The same task with other options, for one or more calls. `run_after` may be a delay."""
+        given = {
+            "priority": priority,
+            "queue_name": queue_name,
+            "run_after": run_after,
+            "backend": backend,
+            "max_attempts": max_attempts,
+            "timeout": timeout,
+        }
+        changes: dict[str, Any] = {
+            name: value for name, value in given.items() if value is not None
+        }
+        return replace(self, **changes)
+
+    def enqueue_many(self, calls: Iterable[tuple[Any, ...] | Mapping[str, Any]]) -> list[str]:
+        """Enqueue one task per element, in one statement: a tuple is positional arguments, a mapping keyword ones.
+
+        Ids in the order given. Nothing is enqueued if any element is invalid.
+        """
+        pairs: list[tuple[tuple[Any, ...], Mapping[str, Any]]] = []
+        for call in calls:
+            if isinstance(call, Mapping):
+                pairs.append(((), call))
+            elif isinstance(call, tuple):
+                pairs.append((call, {}))
+            else:
+                raise InvalidArguments(
+                    f"{self.module_path}: {call!r} is neither a tuple of positional arguments nor a mapping of keyword ones."
+                )
+        ids: list[str] = self.get_backend().enqueue_many(self, pairs)  # type: ignore[attr-defined]
+        return ids
+
+
+def check_options(task: compat.Task[Any, Any]) -> None:
+    """Raise InvalidTask for options that no worker could honour; Django has checked its own already."""
+    if not isinstance(task, QueueTask):
+        return
+    if task.max_attempts is not None and (
+        isinstance(task.max_attempts, bool)
+        or not isinstance(task.max_attempts, int)
+        or not 1 <= task.max_attempts <= MAX_ATTEMPTS
+    ):
+        raise compat.InvalidTask(
+            f"max_attempts={task.max_attempts!r}: must be a whole number from 1 to {MAX_ATTEMPTS:,}."
+        )
+    if task.timeout is not None and (
+        isinstance(task.timeout, bool)
+        or not isinstance(task.timeout, int | float)
+        or not math.isfinite(task.timeout)
+        or not 0 < task.timeout <= MAX_TIMEOUT
+    ):
+        raise compat.InvalidTask(
+            f"timeout={task.timeout!r}: must be seconds, more than 0 and at most {MAX_TIMEOUT:,.0f}."
+        )
+
+
+@overload
+def task(function: Callable[P, T], /) -> QueueTask[P, T]: ...
+
+
+@overload
+def task(
+    *,
+    queue_name: str = ...,
+    priority: int = ...,
+    backend: str = ...,
+    takes_context: bool = ...,
+    max_attempts: int | None = ...,
+    backoff: float | Backoff | BackoffCallable = ...,
+    timeout: float | None = ...,
+) -> Callable[[Callable[..., T]], QueueTask[..., T]]: ...
+
+
+def task(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    queue_name: str = "default",
+    priority: int = 0,
+    backend: str = "default",
+    takes_context: bool = False,
+    max_attempts: int | None = None,
+    backoff: float | Backoff | BackoffCallable = Backoff(),  # noqa: B008 - frozen
+    timeout: float | None = None,
+) -> Any:
+    """Make a plain or async module-level function a task: `@task` or `@task(queue_name="mail", max_attempts=5)`.
+
+    - max_attempts: attempts in all, 1 to 1,000; default TASKQUEUE["MAX_ATTEMPTS"].
+    - backoff: seconds between attempts, a `Backoff`, or a callable of (exception, result) that returns seconds, or
+      None for no further attempt; default exponential from 2 s with full jitter.
+    - timeout: seconds that one attempt may take; default TASKQUEUE["TIMEOUT"].
+
+    The other options are Django's. Under a backend that is not ours, ours are left out, so that one source runs on
+    any. Raises InvalidTask for options that break a rule.
+    """
+
+    def make(function: Callable[..., Any]) -> compat.Task[Any, Any]:
+        task_class = compat.task_backends[backend].task_class
+        options: dict[str, Any] = {}
+        if issubclass(task_class, QueueTask):
+            options = {"max_attempts": max_attempts, "backoff": backoff, "timeout": timeout}
+        return task_class(
+            func=function,
+            queue_name=queue_name,
+            priority=priority,
+            backend=backend,
+            takes_context=takes_context,
+            run_after=None,
+            **options,
+        )
+
+    return make if function is None else make(function)
+
+
+def find(name: str) -> QueueTask[Any, Any]:
+    """The registered task of that name. Raises UnknownTask, with the nearest names."""
+    try:
+        return _tasks[name]
+    except KeyError:
+        near = difflib.get_close_matches(name, _tasks, n=3)
+        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        raise UnknownTask(f"No task is registered as {name!r}.{hint}") from None
+
+
+def names() -> list[str]:
+    """The names of all registered tasks, sorted."""
+    return sorted(_tasks)
+
+
+def check_arguments(
+    task: compat.Task[Any, Any], args: Iterable[Any], kwargs: Mapping[str, Any]
+) -> None:
+    """Raise InvalidArguments unless the task's function can be called with these arguments."""
+    function = task.func
+    signature = _signatures.get(function)
+    if signature is None:
+        signature = _signatures[function] = inspect.signature(function)
+    context = (None,) if task.takes_context else ()
+    try:
+        signature.bind(*context, *args, **kwargs)
+    except TypeError as error:
+        raise InvalidArguments(
+            f"{task.module_path}{signature} cannot be called like this: {error}."
+        ) from error

@@ -33,7 +33,7 @@ class QueueTask(compat.Task[P, T], Generic[P, T]):
 
     max_attempts: int | None = None
     """None: TASKQUEUE["MAX_ATTEMPTS"]."""
-    backoff: Backoff | BackoffCallable = Backoff()
+    backoff: Backoff | BackoffCallable = Backoff()  # noqa: RUF009 - frozen
     timeout: float | None = None
     """Seconds an attempt may take; None: TASKQUEUE["TIMEOUT"]."""
 

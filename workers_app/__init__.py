@@ -1,0 +1,1 @@
+"""Processes, threads, time and death: what claims tasks and runs them."""

@@ -14,6 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from taskqueue_project.embedded.children import die_with_parent
 from taskqueue_project.embedded.errors import EmbeddedServerError
@@ -102,7 +104,7 @@ class ValkeyServer:
 
     def _answers(self, url: str, timeout: float) -> bool:
         deadline = time.monotonic() + timeout
-        with redis.Redis.from_url(url, socket_timeout=1.0) as client:
+        with _client(url) as client:
             while self.pid is not None and time.monotonic() < deadline:
                 try:
                     client.ping()
@@ -123,6 +125,11 @@ class ValkeyServer:
         ):  # nobody listens there, or somebody else
             client.shutdown(nosave=True)
         self.url_file.unlink()
+
+
+def _client(url: str) -> redis.Redis:
+    # redis-py by itself repeats a refused connection for seconds.
+    return redis.Redis.from_url(url, socket_timeout=1.0, retry=Retry(NoBackoff(), 0))
 
 
 def _binary() -> Path:

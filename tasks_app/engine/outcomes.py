@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from tasks_app.engine.states import MAX_CRASHES, Reason, State
 
@@ -20,8 +19,8 @@ class AttemptError:
 
 @dataclass(frozen=True, slots=True)
 class Succeeded:
-    result: Any
-    """JSON."""
+    result: str
+    """JSON text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,6 @@ class Decision:
     reason: Reason | None = None
     delay: float = 0.0
     """Seconds until the next attempt, when scheduled."""
-    result: Any = None
     error: AttemptError | None = None
     attempt_back: bool = False
     """The attempt does not count."""
@@ -73,8 +71,8 @@ class Decision:
 def decide(outcome: Outcome, *, attempt: int, max_attempts: int, crashes: int) -> Decision:
     """What to write for the outcome of attempt number `attempt` of a task that had `crashes` before."""
     match outcome:
-        case Succeeded(result):
-            return Decision(State.SUCCEEDED, result=result)
+        case Succeeded():
+            return Decision(State.SUCCEEDED)
         case Raised(error, None):
             return Decision(State.FAILED, reason=Reason.DISCARDED, error=error)
         case Raised(error, float() as wait) | TimedOut(error, float() as wait) if (

@@ -6,10 +6,20 @@ from tasks_app.queue.claim import Claim, claim, idle
 from tasks_app.queue.control import pause, resume
 from tasks_app.queue.enqueue import Spec, enqueue
 from tasks_app.queue.finish import Answer, Finish, finish
-from tasks_app.queue.fleet import Registration, beat, bury, register, retire, take_serial
-from tasks_app.queue.upkeep import promote, rescue
+from tasks_app.queue.fleet import (
+    LOCK_CLASS,
+    Registration,
+    beat,
+    bury,
+    register,
+    retire,
+    take_serial,
+)
+from tasks_app.queue.partitions import ensure as make_days
+from tasks_app.queue.upkeep import find_queues, promote, rescue
 
 __all__ = [
+    "LOCK_CLASS",
     "Answer",
     "Claim",
     "Finish",
@@ -19,8 +29,10 @@ __all__ = [
     "bury",
     "claim",
     "enqueue",
+    "find_queues",
     "finish",
     "idle",
+    "make_days",
     "pause",
     "promote",
     "register",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,15 +41,19 @@ def claim(queues: Sequence[str], limit: int, worker: UUID) -> list[Claim]:
     """Up to `limit` tasks in the order they are to be started; none for a worker that is not alive."""
     if limit < 1 or not queues:
         return []
-    claims = [
-        Claim(*row)
-        for row in statements.run(
-            "claim", {"queues": list(queues), "limit": limit, "worker": worker}
-        )
-    ]
+    parameters = {"queues": list(queues), "limit": limit, "worker": worker}
+    claims = [_claim(row) for row in statements.run("claim", parameters)]
     rank = {name: place for place, name in enumerate(queues)}
     claims.sort(key=lambda claim: (rank[claim.queue], -claim.priority, claim.position))
     return claims
+
+
+def _claim(row: tuple[Any, ...]) -> Claim:
+    claim = Claim(*row)
+    # Django leaves JSON as text to its own JSONField, which a raw statement does not pass through.
+    for field in ("args", "kwargs", "errors"):
+        object.__setattr__(claim, field, json.loads(getattr(claim, field)))
+    return claim
 
 
 def idle(queues: Sequence[str]) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -41,12 +42,17 @@ class Finish:
 
     claim: Claim
     decision: Decision
-    age: float | None = None
-    """Seconds since the attempt started; None: it did not start."""
+    ended: float = field(default_factory=time.monotonic)
+    """When the attempt ended, on this process's monotonic clock."""
     ran: float | None = None
-    """Seconds it ran."""
+    """Seconds it ran; None: it was not started."""
     result: str | None = None
     """JSON text."""
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since the attempt started."""
+        return None if self.ran is None else time.monotonic() - self.ended + self.ran
 
 
 def finish(batch: Sequence[Finish]) -> dict[UUID, Answer]:
@@ -108,4 +114,4 @@ def _unstorable(bad: Finish) -> Finish:
         "tasks_app.exceptions.InvalidResult", "Its outcome could not be stored.", ""
     )
     decision = Decision(State.FAILED, reason=Reason.DISCARDED, error=error)
-    return Finish(bad.claim, decision, age=bad.age, ran=bad.ran)
+    return Finish(bad.claim, decision, ended=bad.ended, ran=bad.ran)

@@ -16,7 +16,7 @@ WITH outcome AS MATERIALIZED (
     ORDER BY id
     FOR UPDATE SKIP LOCKED
 ), accepted AS MATERIALIZED (
-    SELECT o.*,
+    SELECT o.*, held.due_at,
            now() - coalesce(o.age, 0) * interval '1 second' AS began_at,
            CASE WHEN o.error_text IS NULL THEN '[]'::jsonb
                 ELSE jsonb_build_array(o.error_text::jsonb || jsonb_build_object(

@@ -1,0 +1,213 @@
+"""One attempt: call the task's function and say what became of it. Nothing is written to the queue from here."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import random
+import traceback
+from collections.abc import Callable, Coroutine
+from types import FunctionType
+from typing import Any
+
+from django.db import close_old_connections
+from django.dispatch import Signal
+from django.utils import timezone
+
+from tasks_app import compat, conf, registry
+from tasks_app.backend import task_errors, task_of
+from tasks_app.engine.outcomes import (
+    AttemptError,
+    Outcome,
+    Raised,
+    Succeeded,
+    TimedOut,
+    UnknownName,
+    decide,
+)
+from tasks_app.engine.payload import InvalidPayload, encode
+from tasks_app.engine.retry import Backoff, checked_delay
+from tasks_app.engine.states import TERMINAL, State
+from tasks_app.exceptions import InvalidResult, TaskTimeout, UnknownTask
+from tasks_app.queue import Claim
+
+log = logging.getLogger(__name__)
+
+RunAsync = Callable[[Coroutine[Any, Any, Any]], Any]
+"""Runs a coroutine to its end on an event loop of the caller's choice."""
+
+
+def attempt(claim: Claim, run_async: RunAsync) -> Outcome:
+    """Run the claimed task in this thread. Whatever it raises is an outcome, never an error of the worker."""
+    try:
+        task = registry.find(claim.name)
+    except UnknownTask:
+        return UnknownName()
+    this = Attempt(claim, task)
+    this.tell_started()
+    close_old_connections()
+    value = None
+    outcome: Outcome
+    try:
+        value = this.call(run_async)
+        outcome = Succeeded(encode(value, "the returned value", conf.settings().MAX_PAYLOAD_BYTES))
+        this.tell_finished(outcome, value)
+    except BaseException as error:  # noqa: BLE001 - SystemExit and the like end the attempt, not the worker
+        outcome = this.raised(error)
+        this.tell_finished(outcome, None)
+    finally:
+        close_old_connections()
+    return outcome
+
+
+def timed_out(claim: Claim) -> TimedOut:
+    """The outcome of an attempt that somebody else saw pass its timeout."""
+    error = TaskTimeout(f"took longer than {claim.timeout:g} s")
+    try:
+        this = Attempt(claim, registry.find(claim.name))
+    except UnknownTask:
+        return TimedOut(error_of(error), Backoff().delay(claim.attempt, _rand()))
+    return TimedOut(error_of(error), this.retry_after(error))
+
+
+class Attempt:
+    """A claim with its task, and what Django Tasks shows of it, made only when somebody looks."""
+
+    def __init__(self, claim: Claim, task: registry.QueueTask[..., Any]) -> None:
+        self.claim = claim
+        self.task = task
+        self._result: compat.TaskResult[Any] | None = None
+
+    @property
+    def result(self) -> compat.TaskResult[Any]:
+        if self._result is None:
+            claim = self.claim
+            self._result = compat.TaskResult(
+                task=task_of(
+                    claim.name,
+                    priority=claim.priority,
+                    queue_name=claim.queue,
+                    backend=claim.backend,
+                ),
+                id=str(claim.id),
+                status=compat.TaskResultStatus.RUNNING,
+                enqueued_at=claim.enqueued_at,
+                started_at=claim.first_started_at,
+                finished_at=None,
+                last_attempted_at=claim.started_at,
+                args=claim.args,
+                kwargs=claim.kwargs,
+                backend=claim.backend,
+                errors=task_errors(claim.errors),
+                worker_ids=[str(worker) for worker in claim.worker_ids],
+            )
+        return self._result
+
+    def call(self, run_async: RunAsync) -> Any:
+        args: tuple[Any, ...] = tuple(self.claim.args)
+        if self.task.takes_context:
+            args = (compat.TaskContext(task_result=self.result), *args)
+        function = self.task.func
+        if inspect.iscoroutinefunction(function):
+            return run_async(self._within_timeout(function(*args, **self.claim.kwargs)))
+        return function(*args, **self.claim.kwargs)
+
+    async def _within_timeout(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        try:
+            async with asyncio.timeout(self.claim.timeout) as scope:
+                return await coroutine
+        except TimeoutError as error:
+            if scope.expired():
+                raise TaskTimeout(f"took longer than {self.claim.timeout:g} s") from error
+            raise
+
+    def raised(self, error: BaseException) -> Outcome:
+        """The outcome of an attempt that raised."""
+        if isinstance(error, InvalidPayload):
+            # The work is done; to do it again would return the same.
+            return Raised(error_of(InvalidResult(str(error))), None)
+        if isinstance(error, TaskTimeout):
+            return TimedOut(error_of(error), self.retry_after(error))
+        return Raised(error_of(error, self.task.func), self.retry_after(error))
+
+    def retry_after(self, error: BaseException) -> float | None:
+        """Seconds until the next attempt, by the task's backoff; None: there shall be none."""
+        backoff = self.task.backoff
+        if isinstance(backoff, Backoff):
+            return backoff.delay(self.claim.attempt, _rand())
+        try:
+            return checked_delay(backoff(error, self.result))
+        except Exception:  # the user's own function
+            log.exception("%s: its backoff failed, the default is used", self.claim.name)
+            return Backoff().delay(self.claim.attempt, _rand())
+
+    def tell_started(self) -> None:
+        self._send(compat.task_started)
+
+    def tell_finished(self, outcome: Outcome, value: Any) -> None:
+        """Send task_finished if there will be no further attempt."""
+        claim = self.claim
+        if not compat.task_finished.has_listeners(self._sender):
+            return
+        decision = decide(
+            outcome,
+            attempt=claim.attempt,
+            max_attempts=claim.max_attempts,
+            crashes=claim.crashes,
+        )
+        if decision.state not in TERMINAL:
+            return
+        succeeded = decision.state is State.SUCCEEDED
+        changes: dict[str, Any] = {
+            "status": compat.TaskResultStatus.SUCCESSFUL
+            if succeeded
+            else compat.TaskResultStatus.FAILED,
+            "finished_at": timezone.now(),
+            "_return_value": value,
+        }
+        for field, new in changes.items():
+            object.__setattr__(self.result, field, new)
+        if decision.error is not None:
+            self.result.errors.append(
+                compat.TaskError(
+                    exception_class_path=decision.error.exception_class,
+                    traceback=decision.error.traceback,
+                )
+            )
+        self._send(compat.task_finished)
+
+    @property
+    def _sender(self) -> type[compat.BaseTaskBackend]:
+        return type(self.task.get_backend())
+
+    def _send(self, signal: Signal) -> None:
+        if not signal.has_listeners(self._sender):
+            return
+        for receiver, answer in signal.send_robust(self._sender, task_result=self.result):
+            if isinstance(answer, Exception):
+                log.error(
+                    "%s: signal receiver %r failed", self.claim.name, receiver, exc_info=answer
+                )
+
+
+def error_of(error: BaseException, function: Callable[..., Any] | None = None) -> AttemptError:
+    """What is kept of an exception: its traceback from `function` on. One that cannot be printed is named by its class."""
+    kind = type(error)
+    frames = error.__traceback__
+    if isinstance(function, FunctionType):
+        ours = frames
+        while ours is not None and ours.tb_frame.f_code.co_filename != function.__code__.co_filename:
+            ours = ours.tb_next
+        frames = ours or frames
+    try:
+        message = str(error)
+        text = "".join(traceback.TracebackException(kind, error, frames).format())
+    except Exception:  # an exception's own __str__ or __cause__ may raise anything
+        log.warning("%s cannot be printed", kind.__qualname__, exc_info=True)
+        message = text = f"{kind.__qualname__} (which cannot be printed)"
+    return AttemptError(f"{kind.__module__}.{kind.__qualname__}", message, text)
+
+
+def _rand() -> float:
+    return random.random()  # noqa: S311 - jitter

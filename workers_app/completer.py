@@ -1,0 +1,90 @@
+"""The completer: writes outcomes in batches. It has no timer: what arrives during one flush is the next batch."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+
+from tasks_app import queue
+from tasks_app.queue import Answer, Finish
+from workers_app.bell import Bell
+from workers_app.part import part
+from workers_app.patience import GaveUp, persistently
+
+log = logging.getLogger(__name__)
+
+BATCH = 200
+"""Outcomes in one flush at the most."""
+BUSY_WAIT = 0.005
+"""Seconds before rows that others held are tried again."""
+
+
+class Completer:
+    def __init__(self, bell: Bell, give_up: Callable[[], bool]) -> None:
+        self._bell = bell
+        self._give_up = give_up
+        self._inbox: SimpleQueue[Finish | None] = SimpleQueue()
+        self._put = self._done = 0
+        self._counting = threading.Lock()
+        self._thread = part("completer", self._loop)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    @property
+    def pending(self) -> int:
+        """Outcomes handed in and not yet answered by the database."""
+        return self._put - self._done
+
+    def put(self, finish: Finish) -> None:
+        with self._counting:
+            self._put += 1
+        self._inbox.put(finish)
+
+    def close(self, timeout: float) -> None:
+        """Write what was handed in, and end; at most `timeout` seconds."""
+        self._inbox.put(None)
+        self._thread.join(timeout)
+
+    def _loop(self) -> None:
+        while (first := self._inbox.get()) is not None:
+            batch = [first]
+            last = False
+            while len(batch) < BATCH:
+                try:
+                    more = self._inbox.get_nowait()
+                except Empty:
+                    break
+                if more is None:
+                    last = True
+                    break
+                batch.append(more)
+            self._flush(batch)
+            if last:
+                break
+
+    def _flush(self, batch: list[Finish]) -> None:
+        while batch:
+            try:
+                answers = persistently(lambda: queue.finish(batch), until=self._give_up)  # noqa: B023
+            except GaveUp:
+                log.warning("%d outcomes were not written; their tasks will run again", len(batch))
+                self._done += len(batch)
+                return
+            busy = [f for f in batch if answers[f.claim.id] is Answer.BUSY]
+            for finish in batch:
+                if answers[finish.claim.id] is Answer.STALE:
+                    log.warning(
+                        "task %s: the outcome of attempt %d (fence %d) was refused, a newer one owns the task",
+                        finish.claim.id,
+                        finish.claim.attempt,
+                        finish.claim.fence,
+                    )
+            self._done += len(batch) - len(busy)
+            self._bell.ring()
+            batch = busy
+            if busy:
+                time.sleep(BUSY_WAIT)

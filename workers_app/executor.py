@@ -1,0 +1,84 @@
+"""From a claim to its outcome: run it, decide, report; and see to those that pass their timeout."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+from uuid import UUID
+
+from tasks_app.engine.outcomes import Outcome, Released, Succeeded, UnknownName, decide
+from tasks_app.queue import Claim, Finish
+from workers_app.attempt import attempt, timed_out
+from workers_app.sandbox import attempt_alone
+
+log = logging.getLogger(__name__)
+
+
+class Executor:
+    def __init__(self, report: Callable[[Finish], None]) -> None:
+        self._report = report
+        # Whoever pops an attempt from here reports it: the slot that ran it, or the watch over timeouts.
+        self._running: dict[UUID, tuple[Claim, float]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._starting_loop = threading.Lock()
+
+    def run(self, claim: Claim) -> None:
+        """Run one claim in this thread. What goes wrong is the task's outcome, not an exception."""
+        self._running[claim.id] = (claim, time.monotonic())
+        # A task that may have killed its worker before does not get the chance to take neighbours with it again.
+        outcome = attempt_alone(claim) if claim.crashes else attempt(claim, self._run_async)
+        self._end(claim.id, outcome)
+
+    def release(self, claim: Claim) -> None:
+        """Give back a claim that no slot has started."""
+        self._report(_finish(claim, Released()))
+
+    def end_overdue(self) -> None:
+        """Record a timeout for every attempt past its own; its thread keeps the slot until the function returns."""
+        now = time.monotonic()
+        for id, (claim, began) in list(self._running.items()):
+            if claim.timeout is not None and now - began > claim.timeout and not claim.crashes:
+                log.warning(
+                    "task %s (%s) passed its timeout of %g s", id, claim.name, claim.timeout
+                )
+                self._end(id, timed_out(claim))
+
+    def _end(self, id: UUID, outcome: Outcome) -> None:
+        if (entry := self._running.pop(id, None)) is None:
+            return
+        claim, began = entry
+        ran = None if isinstance(outcome, UnknownName) else time.monotonic() - began
+        self._report(_finish(claim, outcome, ran))
+
+    def _run_async(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        with self._starting_loop:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=self._loop.run_forever, name="async", daemon=True).start()
+        return asyncio.run_coroutine_threadsafe(_contained(coroutine), self._loop).result()()
+
+
+async def _contained(coroutine: Coroutine[Any, Any, Any]) -> Callable[[], Any]:
+    """The coroutine's value or exception, behind a call: SystemExit and KeyboardInterrupt would end the loop."""
+    try:
+        value = await coroutine
+    except (SystemExit, KeyboardInterrupt) as error:
+        caught = error
+
+        def again() -> Any:
+            raise caught
+
+        return again
+    return lambda: value
+
+
+def _finish(claim: Claim, outcome: Outcome, ran: float | None = None) -> Finish:
+    decision = decide(
+        outcome, attempt=claim.attempt, max_attempts=claim.max_attempts, crashes=claim.crashes
+    )
+    result = outcome.result if isinstance(outcome, Succeeded) else None
+    return Finish(claim, decision, ran=ran, result=result)

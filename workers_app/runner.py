@@ -1,0 +1,209 @@
+"""The runner: one worker incarnation, in one process. Claim for the free room, hand to the slots, wait."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Sequence
+from types import FrameType
+from uuid import UUID
+
+from tasks_app import conf, events, queue, registry
+from tasks_app.queue import Claim, Registration
+from tasks_app.queue.statements import connection
+from workers_app.bell import Bell
+from workers_app.completer import Completer
+from workers_app.executor import Executor
+from workers_app.heartbeat import Heartbeat
+from workers_app.lifeline import Lifeline
+from workers_app.patience import GaveUp, persistently
+from workers_app.pool import Pool
+from workers_app.upkeep import Upkeep
+
+log = logging.getLogger(__name__)
+
+WINDOW = 200
+"""Claims beyond the slots that may wait for a slot or for the database's answer to their outcome."""
+PREFETCH_TIME = 0.5
+"""Claims are fetched ahead only as far as the slots are expected to start them within these seconds."""
+UNSTARTED_TIMEOUT = 2.0
+"""Seconds after which a claim that no slot has started is given back."""
+LEAVE_TIMEOUT = 2.0
+"""Seconds that a worker told to leave at once may spend on giving its tasks back."""
+
+EXIT_FENCED = 75
+"""Exit status of a worker that was declared dead: another incarnation shall take its place."""
+
+
+class Runner:
+    def __init__(
+        self, worker: UUID, *, name: str, queues: Sequence[str], slots: int, burst: bool
+    ) -> None:
+        self.worker = worker
+        self.name = name
+        self.chosen = list(queues)
+        self.queues = list(queues)
+        self.burst = burst
+        self.stopping = False
+        self.bell = Bell()
+        self.completer = Completer(self.bell, give_up=lambda: self._past_grace)
+        self.executor = Executor(self.completer.put)
+        self.pool = Pool(slots, self.executor.run, self.bell)
+        self._leaving = False
+        self._grace_ends = float("inf")
+
+    def run(self) -> None:
+        """Work until told to stop, or with `burst` until nothing is left."""
+        try:
+            self._start()
+        except GaveUp:
+            return  # Told to stop before the database answered.
+        log.info("worker %s started: %s", self.name, self.worker)
+        while not self.stopping:
+            claims = self._claim(self._room())
+            self.pool.submit(claims)
+            if self.burst and not claims and self._nothing_left():
+                break
+            self._give_back(UNSTARTED_TIMEOUT)
+            self.bell.wait(conf.settings().POLL_INTERVAL)
+        self._drain()
+        self._end()
+        log.info("worker %s stopped", self.name)
+
+    def _start(self) -> None:
+        for number, handler in (
+            (signal.SIGTERM, self._on_term),
+            (
+                signal.SIGINT,
+                _ignore,
+            ),  # Ctrl-C reaches the whole group; the supervisor passes it on as SIGTERM
+        ):
+            signal.signal(number, handler)
+        serial = persistently(queue.take_serial, until=lambda: self.stopping)
+        self.lifeline = Lifeline(serial, self._on_hint)
+        direct = self.lifeline.start()
+        registration = Registration(
+            id=self.worker,
+            serial=serial,
+            direct=direct,
+            name=self.name,
+            hostname=socket.gethostname(),
+            pid=os.getpid(),
+            queues=self.chosen,
+            capabilities=registry.names(),
+            slots=self.pool.slots,
+        )
+        persistently(lambda: queue.register(registration), until=lambda: self.stopping)
+        self._on_queues(
+            persistently(lambda: queue.beat(self.worker), until=lambda: self.stopping) or []
+        )
+        self.heartbeat = Heartbeat(
+            self.worker,
+            each_second=self.executor.end_overdue,
+            on_queues=self._on_queues,
+            on_fenced=self._on_fenced,
+        )
+        self.upkeep = Upkeep()
+        for part in (self.pool, self.completer, self.heartbeat, self.upkeep):
+            part.start()
+
+    def _room(self) -> int:
+        """How many more claims to ask for: all free slots, and ahead of them when tasks are quick."""
+        slots = self.pool.slots
+        ahead = 0
+        if run_time := self.pool.run_time:
+            ahead = min(WINDOW, int(slots * PREFETCH_TIME / run_time))
+        held = self.pool.held
+        if 0 < slots <= held and held > (slots + ahead) // 2:
+            return 0  # Enough at hand: a few large claims cost less than many small ones.
+        return min(slots + ahead - held, slots + WINDOW - held - self.completer.pending)
+
+    def _claim(self, room: int) -> list[Claim]:
+        if room < 1:
+            return []
+        try:
+            return persistently(
+                lambda: queue.claim(self.queues, room, self.worker), until=lambda: self.stopping
+            )
+        except GaveUp:
+            return []
+
+    def _nothing_left(self) -> bool:
+        if self.pool.held or self.completer.pending:
+            return False
+        try:
+            persistently(queue.promote, until=lambda: self.stopping)
+            return persistently(lambda: queue.idle(self.queues), until=lambda: self.stopping)
+        except GaveUp:
+            return False
+
+    def _give_back(self, older_than: float) -> None:
+        for claim in self.pool.take_back(older_than):
+            self.executor.release(claim)
+
+    def _drain(self) -> None:
+        """Give back what has not started, let the rest end, and write every outcome."""
+        self._give_back(0.0)
+        self._grace_ends = time.monotonic() + conf.settings().DRAIN_GRACE
+        while (self.pool.held or self.completer.pending) and not self._past_grace:
+            self.bell.wait(0.2)
+        if self.pool.held:
+            log.warning("%d tasks did not end in time; they are given back", self.pool.held)
+            self._leave()
+
+    @property
+    def _past_grace(self) -> bool:
+        return self._leaving or time.monotonic() >= self._grace_ends
+
+    def _end(self) -> None:
+        self.pool.close()
+        self.completer.close(LEAVE_TIMEOUT)
+        for part in (self.heartbeat, self.upkeep, self.lifeline):
+            part.close()
+        self._retire()
+        events.stop()
+        connection().close()
+
+    def _leave(self) -> None:
+        """End at once; what still runs goes back to the queue, and what it would have written is refused."""
+        try:
+            self._retire()
+            events.stop()
+        finally:
+            os._exit(0)
+
+    def _retire(self) -> None:
+        deadline = time.monotonic() + LEAVE_TIMEOUT
+        try:
+            for verb in (lambda: queue.retire(self.worker), queue.rescue):
+                persistently(verb, until=lambda: time.monotonic() > deadline)
+        except GaveUp:
+            log.warning("database unreachable: what it held is taken back when its lease ends")
+
+    def _on_term(self, number: int, frame: FrameType | None) -> None:
+        self._leaving = self.stopping
+        self.stopping = True
+        self.bell.ring()
+
+    def _on_hint(self, queues: list[str]) -> None:
+        if not self.chosen and (new := [name for name in queues if name not in self.queues]):
+            self.queues = sorted({*self.queues, *new})
+        if not queues or not set(queues).isdisjoint(self.queues):
+            self.bell.ring()
+
+    def _on_queues(self, queues: list[str]) -> None:
+        if not self.chosen:
+            self.queues = queues
+
+    def _on_fenced(self) -> None:
+        # Another worker has or will have our tasks: whatever still runs here must not go on.
+        log.error("worker %s was declared dead and leaves", self.name)
+        os._exit(EXIT_FENCED)
+
+
+def _ignore(number: int, frame: FrameType | None) -> None:
+    # A handler, not SIG_IGN: that would be inherited by programs that tasks start.
+    return

@@ -1,0 +1,138 @@
+"""The supervisor: starts the runners, passes signals on, and replaces those that die."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from django.db import connections
+from uuid_utils.compat import uuid7
+
+from tasks_app import queue
+from workers_app.parent import die_with_parent
+from workers_app.patience import GaveUp, persistently
+from workers_app.runner import EXIT_FENCED, Runner
+
+log = logging.getLogger(__name__)
+
+SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
+STEADY = 10.0
+"""Seconds after which a runner that dies is replaced without delay."""
+LONGEST_DELAY = 30.0
+BURY_TIMEOUT = 5.0
+"""Seconds spent on telling the database of a death; its lease tells it otherwise."""
+
+
+@dataclass(slots=True)
+class Place:
+    """One of the runners, whichever incarnation is in it."""
+
+    number: int
+    pid: int = 0
+    worker: UUID = field(default_factory=uuid7)
+    started: float = 0.0
+    deaths: int = 0
+    """In a row, each soon after the start."""
+    start_at: float = 0.0
+    done: bool = False
+
+
+class Supervisor:
+    def __init__(self, processes: int, make_runner: Callable[[UUID, int], Runner]) -> None:
+        self._make_runner = make_runner
+        self._places = [Place(number) for number in range(1, processes + 1)]
+        self._stopping = False
+
+    def run(self) -> None:
+        """Until every runner is done, or has ended after a signal."""
+        # Blocked and waited for: no handler interrupts anything, and no signal is lost between two waits.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        gc.freeze()
+        while any(not place.done for place in self._places):
+            self._start_due()
+            got = signal.sigtimedwait(SIGNALS, self._until_next_start())
+            if got is not None and got.si_signo != signal.SIGCHLD:
+                self._stop()
+            self._reap()
+
+    def _start_due(self) -> None:
+        for place in self._places:
+            if not place.pid and not place.done and time.monotonic() >= place.start_at:
+                self._start(place)
+
+    def _until_next_start(self) -> float:
+        waiting = [p.start_at for p in self._places if not p.pid and not p.done]
+        return min(1.0, max(0.0, min(waiting, default=float("inf")) - time.monotonic()))
+
+    def _start(self, place: Place) -> None:
+        connections.close_all()
+        place.worker = uuid7()
+        place.started = time.monotonic()
+        parent = os.getpid()
+        pid = os.fork()
+        if pid:
+            place.pid = pid
+            return
+        # The child must never return into the parent's code.
+        status = 1
+        try:
+            die_with_parent(parent)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+            self._make_runner(place.worker, place.number).run()
+            status = 0
+        except Exception:
+            log.exception("runner failed")
+        finally:
+            logging.shutdown()
+            os._exit(status)
+
+    def _stop(self) -> None:
+        self._stopping = True
+        for place in self._places:
+            if place.pid:
+                os.kill(place.pid, signal.SIGTERM)
+            else:
+                place.done = True
+
+    def _reap(self) -> None:
+        for place in self._places:
+            if not place.pid:
+                continue
+            pid, status = os.waitpid(place.pid, os.WNOHANG)
+            if pid:
+                place.pid = 0
+                self._ended(place, os.waitstatus_to_exitcode(status))
+
+    def _ended(self, place: Place, code: int) -> None:
+        if code == 0:
+            place.done = True
+            return
+        if code != EXIT_FENCED:
+            log.error("runner %d died (%s)", place.number, _how(code))
+            self._bury(place.worker)
+        if self._stopping:
+            place.done = True
+            return
+        soon = time.monotonic() - place.started < STEADY
+        place.deaths = place.deaths + 1 if soon else 0
+        delay = min(LONGEST_DELAY, 0.5 * 2.0**place.deaths) if place.deaths > 1 else 0.0
+        place.start_at = time.monotonic() + delay * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+
+    def _bury(self, worker: UUID) -> None:
+        deadline = time.monotonic() + BURY_TIMEOUT
+        try:
+            persistently(lambda: queue.bury(worker), until=lambda: time.monotonic() > deadline)
+            persistently(queue.rescue, until=lambda: time.monotonic() > deadline)
+        except GaveUp:
+            log.warning("its tasks are taken back when its lease ends")
+
+
+def _how(code: int) -> str:
+    return f"signal {-code}, {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"

@@ -1,0 +1,53 @@
+"""Upkeep: makes due tasks ready and takes dead workers' tasks back. Every worker does it; the rows are guarded."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+
+from django.db import InterfaceError, OperationalError
+
+from tasks_app import queue
+from tasks_app.queue.statements import connection
+from workers_app.part import part
+
+log = logging.getLogger(__name__)
+
+CHORES: list[tuple[float, Callable[[], object]]] = [
+    (0.5, queue.promote),
+    (1.0, queue.rescue),
+    (5.0, queue.find_queues),
+    (3600.0, queue.make_days),
+]
+"""(seconds between two runs, verb)."""
+TICK = 0.25
+
+
+class Upkeep:
+    def __init__(self) -> None:
+        self._stopping = threading.Event()
+        self._thread = part("upkeep", self._run)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stopping.set()
+        self._thread.join(5.0)
+
+    def _run(self) -> None:
+        due = [0.0] * len(CHORES)
+        while not self._stopping.is_set():
+            for place, (interval, chore) in enumerate(CHORES):
+                if time.monotonic() < due[place]:
+                    continue
+                try:
+                    chore()
+                except (OperationalError, InterfaceError) as error:
+                    log.info("upkeep waits for the database: %s", str(error).strip())
+                    connection().close()
+                due[place] = time.monotonic() + interval * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+            self._stopping.wait(TICK)

@@ -25,7 +25,8 @@ REDIS_URL = env.str("REDIS_URL", default="")
 
 def secret_key() -> str:
     """SECRET_KEY; for the embedded default the key that `manage.py up` keeps, or one for this process."""
-    if given := env.str("SECRET_KEY", default=""):
+    given: str = env.str("SECRET_KEY", default="")
+    if given:
         return given
     if DATABASE_URL:
         raise ImproperlyConfigured("SECRET_KEY must be set when DATABASE_URL is set.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -40,8 +39,9 @@ class QueueTask(compat.Task[P, T], Generic[P, T]):
     def __post_init__(self) -> None:
         # Runs while modules are being imported: no model and no database may be touched from here.
         object.__setattr__(self, "backoff", as_backoff(self.backoff))
-        if isinstance(self.run_after, timedelta):
-            object.__setattr__(self, "run_after", timezone.now() + self.run_after)
+        delay: object = self.run_after
+        if isinstance(delay, timedelta):
+            object.__setattr__(self, "run_after", timezone.now() + delay)
         compat.Task.__post_init__(self)
         known = _tasks.get(self.module_path)
         if known is None or known.func is not self.func:
@@ -94,22 +94,23 @@ def check_options(task: compat.Task[Any, Any]) -> None:
     """Raise InvalidTask for options that no worker could honour; Django has checked its own already."""
     if not isinstance(task, QueueTask):
         return
-    if task.max_attempts is not None and (
-        isinstance(task.max_attempts, bool)
-        or not isinstance(task.max_attempts, int)
-        or not 1 <= task.max_attempts <= MAX_ATTEMPTS
+    attempts: object = task.max_attempts
+    if attempts is not None and (
+        isinstance(attempts, bool)
+        or not isinstance(attempts, int)
+        or not 1 <= attempts <= MAX_ATTEMPTS
     ):
         raise compat.InvalidTask(
-            f"max_attempts={task.max_attempts!r}: must be a whole number from 1 to {MAX_ATTEMPTS:,}."
+            f"max_attempts={attempts!r}: must be a whole number from 1 to {MAX_ATTEMPTS:,}."
         )
-    if task.timeout is not None and (
-        isinstance(task.timeout, bool)
-        or not isinstance(task.timeout, int | float)
-        or not math.isfinite(task.timeout)
-        or not 0 < task.timeout <= MAX_TIMEOUT
+    timeout: object = task.timeout
+    if timeout is not None and (
+        isinstance(timeout, bool)
+        or not isinstance(timeout, int | float)
+        or not 0 < timeout <= MAX_TIMEOUT
     ):
         raise compat.InvalidTask(
-            f"timeout={task.timeout!r}: must be seconds, more than 0 and at most {MAX_TIMEOUT:,.0f}."
+            f"timeout={timeout!r}: must be seconds, more than 0 and at most {MAX_TIMEOUT:,.0f}."
         )
 
 

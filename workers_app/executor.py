@@ -10,9 +10,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 from uuid import UUID
 
-from tasks_app.engine.outcomes import Outcome, Released, Succeeded, UnknownName, decide
+from tasks_app.attempt import attempt, timed_out
+from tasks_app.engine.outcomes import Outcome, Released, UnknownName
 from tasks_app.queue import Claim, Finish
-from workers_app.attempt import attempt, timed_out
 from workers_app.sandbox import attempt_alone
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class Executor:
 
     def release(self, claim: Claim) -> None:
         """Give back a claim that no slot has started."""
-        self._report(_finish(claim, Released()))
+        self._report(Finish(claim, claim.decide(Released())))
 
     def end_overdue(self) -> None:
         """Record a timeout for every attempt past its own; its thread keeps the slot until the function returns."""
@@ -52,7 +52,7 @@ class Executor:
             return
         claim, began = entry
         ran = None if isinstance(outcome, UnknownName) else time.monotonic() - began
-        self._report(_finish(claim, outcome, ran))
+        self._report(Finish(claim, claim.decide(outcome), ran=ran))
 
     def _run_async(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         with self._starting_loop:
@@ -74,11 +74,3 @@ async def _contained(coroutine: Coroutine[Any, Any, Any]) -> Callable[[], Any]:
 
         return again
     return lambda: value
-
-
-def _finish(claim: Claim, outcome: Outcome, ran: float | None = None) -> Finish:
-    decision = decide(
-        outcome, attempt=claim.attempt, max_attempts=claim.max_attempts, crashes=claim.crashes
-    )
-    result = outcome.result if isinstance(outcome, Succeeded) else None
-    return Finish(claim, decision, ran=ran, result=result)

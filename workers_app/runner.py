@@ -97,9 +97,7 @@ class Runner:
             slots=self.pool.slots,
         )
         persistently(lambda: queue.register(registration), until=lambda: self.stopping)
-        self._on_queues(
-            persistently(lambda: queue.beat(self.worker), until=lambda: self.stopping) or []
-        )
+        self._on_queues(persistently(self._beat, until=lambda: self.stopping))
         self.heartbeat = Heartbeat(
             self.worker,
             each_second=self.executor.end_overdue,
@@ -109,6 +107,9 @@ class Runner:
         self.upkeep = Upkeep()
         for part in (self.pool, self.completer, self.heartbeat, self.upkeep):
             part.start()
+
+    def _beat(self) -> list[str]:
+        return queue.beat(self.worker) or []
 
     def _room(self) -> int:
         """How many more claims to ask for: all free slots, and ahead of them when tasks are quick."""

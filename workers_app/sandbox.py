@@ -10,9 +10,9 @@ from typing import Any
 
 import django
 
+from tasks_app.attempt import attempt, timed_out
 from tasks_app.engine.outcomes import AttemptError, Crashed, Outcome
 from tasks_app.queue import Claim
-from workers_app.attempt import attempt, timed_out
 from workers_app.parent import die_with_parent
 
 END_TIMEOUT = 10.0

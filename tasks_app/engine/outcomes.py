@@ -62,6 +62,8 @@ class Decision:
     reason: Reason | None = None
     delay: float = 0.0
     """Seconds until the next attempt, when scheduled."""
+    result: str | None = None
+    """JSON text, when succeeded."""
     error: AttemptError | None = None
     attempt_back: bool = False
     """The attempt does not count."""
@@ -71,8 +73,8 @@ class Decision:
 def decide(outcome: Outcome, *, attempt: int, max_attempts: int, crashes: int) -> Decision:
     """What to write for the outcome of attempt number `attempt` of a task that had `crashes` before."""
     match outcome:
-        case Succeeded():
-            return Decision(State.SUCCEEDED)
+        case Succeeded(result):
+            return Decision(State.SUCCEEDED, result=result)
         case Raised(error, None):
             return Decision(State.FAILED, reason=Reason.DISCARDED, error=error)
         case Raised(error, float() as wait) | TimedOut(error, float() as wait) if (

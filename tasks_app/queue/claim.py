@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from tasks_app.engine.outcomes import Decision, Outcome, decide
 from tasks_app.queue import statements
 
 
@@ -35,6 +36,11 @@ class Claim:
     worker_ids: list[UUID]
     errors: list[dict[str, Any]]
     position: int
+
+    def decide(self, outcome: Outcome) -> Decision:
+        return decide(
+            outcome, attempt=self.attempt, max_attempts=self.max_attempts, crashes=self.crashes
+        )
 
 
 def claim(queues: Sequence[str], limit: int, worker: UUID) -> list[Claim]:

@@ -46,8 +46,6 @@ class Finish:
     """When the attempt ended, on this process's monotonic clock."""
     ran: float | None = None
     """Seconds it ran; None: it was not started."""
-    result: str | None = None
-    """JSON text."""
 
     @property
     def age(self) -> float | None:
@@ -83,7 +81,7 @@ def _write(batch: Sequence[Finish]) -> dict[UUID, Answer]:
             "crashed": [f.decision.crashed for f in batch],
             "age": [f.age for f in batch],
             "ran": [f.ran for f in batch],
-            "result": [f.result for f in batch],
+            "result": [f.decision.result for f in batch],
             "error": [_error_text(f) for f in batch],
         },
     )

@@ -24,7 +24,6 @@ from tasks_app.engine.outcomes import (
     Succeeded,
     TimedOut,
     UnknownName,
-    decide,
 )
 from tasks_app.engine.payload import InvalidPayload, encode
 from tasks_app.engine.retry import Backoff, checked_delay
@@ -150,12 +149,7 @@ class Attempt:
         claim = self.claim
         if not compat.task_finished.has_listeners(self._sender):
             return
-        decision = decide(
-            outcome,
-            attempt=claim.attempt,
-            max_attempts=claim.max_attempts,
-            crashes=claim.crashes,
-        )
+        decision = claim.decide(outcome)
         if decision.state not in TERMINAL:
             return
         succeeded = decision.state is State.SUCCEEDED
@@ -197,7 +191,9 @@ def error_of(error: BaseException, function: Callable[..., Any] | None = None) -
     frames = error.__traceback__
     if isinstance(function, FunctionType):
         ours = frames
-        while ours is not None and ours.tb_frame.f_code.co_filename != function.__code__.co_filename:
+        while (
+            ours is not None and ours.tb_frame.f_code.co_filename != function.__code__.co_filename
+        ):
             ours = ours.tb_next
         frames = ours or frames
     try:

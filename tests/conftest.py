@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import connection
 
 from taskqueue_project.embedded.postgres import PostgresServer
+from tasks_app import events
 from tests.cluster import destroy
 from tests.processes import ManageProcess, children
 from tests.waiting import eventually
@@ -118,6 +119,7 @@ def manage(tmp_path: Path) -> Iterator[StartManage]:
 def truncate_tasks(transactional_db: None) -> Iterator[None]:
     """Empties the queue's own tables after a test that commits: Django's flush leaves unmanaged tables alone."""
     yield
+    events.stop()  # its thread holds a connection, and remembers the queues that are deleted here
     with connection.cursor() as cursor:
         cursor.execute(
             r"""

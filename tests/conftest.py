@@ -68,6 +68,7 @@ def reachable_directory(name: str) -> Path:
 def directory(request: pytest.FixtureRequest) -> Iterator[Path]:
     path = reachable_directory(request.node.name)
     yield path
+    destroy(path / "postgres")
     shutil.rmtree(path)
 
 

@@ -51,7 +51,7 @@ class Executor:
         if (entry := self._running.pop(id, None)) is None:
             return
         claim, began = entry
-        ran = None if isinstance(outcome, UnknownName) else time.monotonic() - began
+        ran = None if isinstance(outcome, UnknownName | Released) else time.monotonic() - began
         self._report(Finish(claim, claim.decide(outcome), ran=ran))
 
     def _run_async(self, coroutine: Coroutine[Any, Any, Any]) -> Any:

@@ -2,58 +2,68 @@
 
 from __future__ import annotations
 
-import asyncio
+import logging
 import multiprocessing
+import pickle
 import signal
-from multiprocessing.connection import Connection
-from typing import Any
 
-import django
-
-from tasks_app.attempt import attempt, timed_out
-from tasks_app.engine.outcomes import AttemptError, Crashed, Outcome
+from tasks_app.attempt import timed_out
+from tasks_app.engine.outcomes import AttemptError, Crashed, Outcome, Released
 from tasks_app.queue import Claim
-from workers_app.parent import die_with_parent
+from workers_app.child import READY, main
 
+log = logging.getLogger(__name__)
+
+START_TIMEOUT = 30.0
 END_TIMEOUT = 10.0
 """Seconds that a child may take to end after it has sent its outcome."""
 
 
 def attempt_alone(claim: Claim) -> Outcome:
-    """Run the claimed task in a new process; Crashed if that died, TimedOut if it had to be killed."""
+    """Run the claimed task in a new process: Crashed if that dies of it, TimedOut if it has to be killed."""
+    # Not fork: this process has threads, and what they hold locked would stay locked in the child.
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    child = context.Process(target=_child, args=(claim, theirs), name=f"task-{claim.id}")
+    child = context.Process(
+        target=main, args=(pickle.dumps(claim), theirs), name=f"task-{claim.id}"
+    )
     child.start()
     theirs.close()
+    started = False
     try:
+        started = ours.poll(START_TIMEOUT) and ours.recv() == READY
+        if not started:
+            raise EOFError
         if not ours.poll(claim.timeout):
             return timed_out(claim)
         outcome: Outcome = ours.recv()
-        child.join(END_TIMEOUT)
     except EOFError:
         child.join(END_TIMEOUT)
-        return Crashed(_death(child.exitcode))
+        if not started:
+            log.error("the process for task %s did not start (%s)", claim.id, how(child.exitcode))
+            return Released()
+        return Crashed(_died(child.exitcode))
+    else:
+        child.join(END_TIMEOUT)
+        return outcome
     finally:
         if child.is_alive():
             child.kill()
             child.join()
         child.close()
         ours.close()
-    return outcome
 
 
-def _child(claim: Claim, outcome: Connection[Any, Any]) -> None:
-    die_with_parent()
-    django.setup()
-    outcome.send(attempt(claim, asyncio.run))
-    outcome.close()
-
-
-def _death(exit_code: int | None) -> AttemptError:
-    how = f"exit status {exit_code}"
+def how(exit_code: int | None) -> str:
+    """In words, how a process ended."""
     if exit_code is not None and exit_code < 0:
-        how = f"signal {-exit_code} ({signal.Signals(-exit_code).name})"
+        return f"signal {-exit_code}, {signal.Signals(-exit_code).name}"
+    return f"exit status {exit_code}"
+
+
+def _died(exit_code: int | None) -> AttemptError:
     return AttemptError(
-        "tasks_app.exceptions.WorkerLost", f"The process that ran this task died: {how}.", ""
+        "tasks_app.exceptions.WorkerLost",
+        f"The process that ran this task died ({how(exit_code)}).",
+        "",
     )

@@ -19,6 +19,7 @@ from tasks_app import queue
 from workers_app.parent import die_with_parent
 from workers_app.patience import GaveUp, persistently
 from workers_app.runner import EXIT_FENCED, Runner
+from workers_app.sandbox import how
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +116,7 @@ class Supervisor:
             place.done = True
             return
         if code != EXIT_FENCED:
-            log.error("runner %d died (%s)", place.number, _how(code))
+            log.error("runner %d died (%s)", place.number, how(code))
             self._bury(place.worker)
         if self._stopping:
             place.done = True
@@ -132,7 +133,3 @@ class Supervisor:
             persistently(queue.rescue, until=lambda: time.monotonic() > deadline)
         except GaveUp:
             log.warning("its tasks are taken back when its lease ends")
-
-
-def _how(code: int) -> str:
-    return f"signal {-code}, {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"

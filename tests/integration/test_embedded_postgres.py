@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import psycopg
@@ -85,7 +86,7 @@ def test_its_secrets_are_for_our_account_only_and_not_on_the_command_line(
     command = Path(f"/proc/{postgres_server.pid}/cmdline").read_bytes().decode()
     assert postgres_server.address.password not in command
     left = {path.name for path in postgres_server.directory.iterdir()}
-    assert left - {"log.1"} == {"data", "log", "password", "port", "server.json"}
+    assert left - {"data", "log.1"} == {"log", "password", "port", "server.json"}
 
 
 @as_root
@@ -180,7 +181,6 @@ def test_a_server_that_outlived_its_starter_is_adopted_and_can_be_stopped(direct
     assert value(server, "SELECT 1") == 1
     server.stop()
     assert server.pid is None
-    destroy(where)
 
 
 def test_a_running_server_that_refuses_the_password_is_neither_adopted_nor_harmed(
@@ -212,7 +212,6 @@ def test_a_failed_start_shows_the_end_of_the_log_and_leaves_no_process(directory
     with pytest.raises(EmbeddedServerError, match='invalid value for parameter "shared_buffers"'):
         server.start()
     assert server.pid is None
-    destroy(server.directory)
 
 
 def test_an_interrupted_initdb_is_begun_anew(directory: Path) -> None:
@@ -223,7 +222,6 @@ def test_an_interrupted_initdb_is_begun_anew(directory: Path) -> None:
     server.start()
     assert value(server, "SELECT 1") == 1
     server.stop()
-    destroy(where)
 
 
 @as_root
@@ -258,18 +256,17 @@ def test_where_its_account_cannot_reach_the_directory_data_and_binaries_are_else
 
 
 @as_root
-def test_data_that_became_unreachable_are_not_replaced_by_an_empty_cluster(
-    directory: Path,
-) -> None:
-    home = directory / "home"
-    home.mkdir(mode=0o755)
-    server = PostgresServer(home / "postgres", settings={"fsync": "off"})
-    server.start()
-    server.stop()
-    home.chmod(0o700)
-    with pytest.raises(EmbeddedServerError, match="can no longer reach"):
+def test_data_that_became_unreachable_are_not_replaced_by_an_empty_cluster() -> None:
+    # Not in `directory`: this checkout itself may be out of reach.
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        home = Path(name)
+        home.chmod(0o755)
+        server = PostgresServer(home / "postgres", settings={"fsync": "off"})
         server.start()
-    destroy(server.directory)
+        server.stop()
+        home.chmod(0o700)
+        with pytest.raises(EmbeddedServerError, match="can no longer reach"):
+            server.start()
 
 
 @as_root

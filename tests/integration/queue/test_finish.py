@@ -140,7 +140,9 @@ def test_without_the_fence_the_late_finish_would_win(worker, register):
     claim_one(register())
     unfenced = (
         text("finish")
-        .replace("FROM outcome o JOIN held USING (id, fence)", "FROM outcome o JOIN held USING (id)")
+        .replace(
+            "FROM outcome o JOIN held USING (id, fence)", "FROM outcome o JOIN held USING (id)"
+        )
         .replace("AND l.fence = a.fence ", "")
         .replace("SELECT o.*, held.due_at", "SELECT o.*, held.due_at")
     )
@@ -239,7 +241,9 @@ def test_statistics_count_every_attempt_in_its_own_transaction(worker):
 
     queue.finish(
         [
-            Finish(c, c.decide(Raised(ERROR, 5.0) if "fail" in c.name else Succeeded("1")), ran=0.01)
+            Finish(
+                c, c.decide(Raised(ERROR, 5.0) if "fail" in c.name else Succeeded("1")), ran=0.01
+            )
             for c in claims
         ]
     )

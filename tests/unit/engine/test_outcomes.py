@@ -55,9 +55,7 @@ outcomes = st.one_of(
 )
 
 
-@given(
-    outcomes, st.integers(1, 50), st.integers(1, 50), st.integers(0, MAX_CRASHES)
-)
+@given(outcomes, st.integers(1, 50), st.integers(1, 50), st.integers(0, MAX_CRASHES))
 def test_every_decision_is_a_legal_transition_of_finish(outcome, attempt, more, crashes):
     decision = decide(outcome, attempt=attempt, max_attempts=attempt + more - 1, crashes=crashes)
 

@@ -13,16 +13,13 @@ def states_in(check: str) -> set[str]:
 
 
 def test_live_and_terminal_states_divide_all_states():
-    assert LIVE | TERMINAL == set(State)
+    assert set(State) == LIVE | TERMINAL
     assert not LIVE & TERMINAL
 
 
 def test_nothing_leaves_a_terminal_state():
     assert not [
-        (verb, pair)
-        for verb, pairs in TRANSITIONS.items()
-        for pair in pairs
-        if pair[0] in TERMINAL
+        (verb, pair) for verb, pairs in TRANSITIONS.items() for pair in pairs if pair[0] in TERMINAL
     ]
 
 

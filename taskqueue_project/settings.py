@@ -75,7 +75,6 @@ WSGI_APPLICATION = "taskqueue_project.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -105,6 +104,7 @@ TASKS = {
 TASKQUEUE = {
     "WAKEUP": choice(env, "TASKQUEUE_WAKEUP", ["notify", "poll"], default="notify"),
     "MAX_ATTEMPTS": positive_int(env, "TASKQUEUE_MAX_ATTEMPTS", default=3),
+    "LEASE": positive_int(env, "TASKQUEUE_LEASE", default=30),
 }
 
 # Redis is a cache only: with it down, reads miss and writes are dropped, and everything else goes on.

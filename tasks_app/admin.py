@@ -53,6 +53,7 @@ LISTED = (
     *("enqueued_at", "run_at", "started_at", "finished_at"),
 )
 ID_PREFIX = re.compile(r"[0-9a-f]{8}(-?[0-9a-f]){0,24}", re.IGNORECASE)
+CONTROL = "tasks_app.control_queue"
 STATES = [s for s in State if s != State.BLOCKED]  # nothing blocks tasks yet
 
 
@@ -315,6 +316,17 @@ def _ids(task: Task) -> list[UUID]:
 # Workers.
 
 
+class WorkerChangeList(ChangeList):
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        now = timezone.now()
+        self.rows = [(worker, _since(worker.beat_at, now)) for worker in self.result_list]
+
+
+def _since(time: datetime, now: datetime) -> str:
+    return wording.duration((now - time).total_seconds())
+
+
 class WorkerAdmin(ReadOnly, _WorkerBase):
     list_display = ("name", "hostname", "pid", "state", "started_at")
     list_filter = ("state",)
@@ -334,10 +346,8 @@ class WorkerAdmin(ReadOnly, _WorkerBase):
         workers = super().get_queryset(request).using(conf.settings().DATABASE)
         return workers.annotate(running=Coalesce(Subquery(running), 0))
 
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        return super().changelist_view(request, {"now": timezone.now(), **(extra_context or {})})
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return WorkerChangeList
 
     def change_view(
         self,
@@ -365,7 +375,7 @@ class WorkerAdmin(ReadOnly, _WorkerBase):
             "title": worker.name,
             "opts": self.opts,
             "worker": worker,
-            "heard": wording.duration((now - worker.beat_at).total_seconds()),
+            "heard": _since(worker.beat_at, now),
             "rows": [(task, wording.progress(task, now)) for task in running[:500]],
         }
         return TemplateResponse(request, "admin/tasks_app/worker/change_form.html", context)
@@ -388,8 +398,9 @@ class QueueChangeList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        now = {row.name: row for row in backlog.read([row.pk for row in self.result_list])}
-        self.backlog = [now[row.pk] for row in self.result_list if row.pk in now]
+        queues = backlog.read([queue.pk for queue in self.result_list])
+        self.rows = backlog.table(queues)
+        self.may_control = request.user.has_perm(CONTROL)
 
 
 class QueueAdmin(ReadOnly, _QueueBase):
@@ -401,7 +412,7 @@ class QueueAdmin(ReadOnly, _QueueBase):
     actions = ("pause_selected", "resume_selected")
 
     def has_control_permission(self, request: HttpRequest) -> bool:
-        return bool(request.user.has_perm("tasks_app.control_queue"))
+        return bool(request.user.has_perm(CONTROL))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Queue]:
         return super().get_queryset(request).using(conf.settings().DATABASE)
@@ -416,12 +427,6 @@ class QueueAdmin(ReadOnly, _QueueBase):
             path("resume/", view(self.resume_view), name="tasks_app_queue_resume"),
             *super().get_urls(),
         ]
-
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        context = {"may_control": self.has_control_permission(request), **(extra_context or {})}
-        return super().changelist_view(request, context)
 
     def change_view(
         self,
@@ -439,7 +444,7 @@ class QueueAdmin(ReadOnly, _QueueBase):
             **self.admin_site.each_context(request),
             "title": now[0].name,
             "opts": self.opts,
-            "queue": now[0],
+            "row": backlog.table(now)[0],
             "may_control": self.has_control_permission(request),
         }
         return TemplateResponse(request, "admin/tasks_app/queue/change_form.html", context)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connections
+from django.utils import timezone
 
-from tasks_app import conf
+from tasks_app import conf, wording
 
 CAP = 10_000
 MAX_QUEUES = 1_000
@@ -88,3 +89,26 @@ def read(names: Sequence[str] | None = None) -> list[QueueNow]:
     with connections[conf.settings().DATABASE].cursor() as cursor:
         cursor.execute(SQL, parameters)
         return [QueueNow(*row) for row in cursor.fetchall()]
+
+
+def in_words(queue: QueueNow, scheduled_cut: bool) -> dict[str, str]:
+    """Its numbers as every page shows them. `scheduled_cut`: there were more scheduled tasks than were counted."""
+    paused = ""
+    if queue.paused_at:
+        since = wording.duration((timezone.now() - queue.paused_at).total_seconds())
+        reason = f": {queue.pause_reason}" if queue.pause_reason else ""
+        paused = f"for {since} by {queue.paused_by}{reason}"
+    return {
+        "name": queue.name,
+        "paused": paused,
+        "waiting": wording.count(queue.waiting, CAP),
+        "running": wording.count(queue.running, CAP),
+        "scheduled": f"{queue.scheduled:,}{'+' if scheduled_cut else ''}",
+        "gated": wording.count(queue.gated, CAP),
+        "oldest": "" if queue.oldest_wait is None else wording.duration(queue.oldest_wait),
+    }
+
+
+def table(queues: Sequence[QueueNow]) -> list[dict[str, str]]:
+    cut = sum(queue.scheduled for queue in queues) > CAP
+    return [in_words(queue, cut) for queue in queues]

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
 from tasks_app import queue
 from tasks_app.queue import Answer, Finish
-from workers_app.bell import Bell
 from workers_app.part import part
 from workers_app.patience import GaveUp, persistently
 
@@ -23,25 +21,19 @@ BUSY_WAIT = 0.005
 
 
 class Completer:
-    def __init__(self, bell: Bell, give_up: Callable[[], bool]) -> None:
-        self._bell = bell
+    def __init__(
+        self, on_answered: Callable[[list[Finish]], None], give_up: Callable[[], bool]
+    ) -> None:
+        """`on_answered` gets the outcomes that the database has answered, or that were given up."""
+        self._on_answered = on_answered
         self._give_up = give_up
         self._inbox: SimpleQueue[Finish | None] = SimpleQueue()
-        self._put = self._done = 0
-        self._counting = threading.Lock()
         self._thread = part("completer", self._loop)
 
     def start(self) -> None:
         self._thread.start()
 
-    @property
-    def pending(self) -> int:
-        """Outcomes handed in and not yet answered by the database."""
-        return self._put - self._done
-
     def put(self, finish: Finish) -> None:
-        with self._counting:
-            self._put += 1
         self._inbox.put(finish)
 
     def close(self, timeout: float) -> None:
@@ -72,7 +64,7 @@ class Completer:
                 answers = persistently(lambda: queue.finish(batch), until=self._give_up)  # noqa: B023
             except GaveUp:
                 log.warning("%d outcomes were not written; their tasks will run again", len(batch))
-                self._done += len(batch)
+                self._on_answered(batch)
                 return
             busy = [f for f in batch if answers[f.claim.id] is Answer.BUSY]
             for finish in batch:
@@ -83,8 +75,7 @@ class Completer:
                         finish.claim.attempt,
                         finish.claim.fence,
                     )
-            self._done += len(batch) - len(busy)
-            self._bell.ring()
+            self._on_answered([f for f in batch if f not in busy])
             batch = busy
             if busy:
                 time.sleep(BUSY_WAIT)

@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from types import FrameType
 from uuid import UUID
 
+from django.db import InterfaceError, OperationalError
+
 from tasks_app import conf, events, queue, registry
-from tasks_app.queue import Claim, Registration
+from tasks_app.queue import Claim, Finish, Registration
 from tasks_app.queue.statements import connection
 from workers_app.bell import Bell
 from workers_app.completer import Completer
@@ -49,7 +51,9 @@ class Runner:
         self.burst = burst
         self.stopping = False
         self.bell = Bell()
-        self.completer = Completer(self.bell, give_up=lambda: self._past_grace)
+        self.in_hand: dict[UUID, Claim] = {}
+        """Claims whose outcome the database has not answered yet."""
+        self.completer = Completer(self._on_answered, give_up=lambda: self._past_grace)
         self.executor = Executor(self.completer.put)
         self.pool = Pool(slots, self.executor.run, self.bell)
         self._leaving = False
@@ -120,20 +124,32 @@ class Runner:
         held = self.pool.held
         if 0 < slots <= held and held > (slots + ahead) // 2:
             return 0  # Enough at hand: a few large claims cost less than many small ones.
-        return min(slots + ahead - held, slots + WINDOW - held - self.completer.pending)
+        return min(slots + ahead - held, slots + WINDOW - len(self.in_hand))
 
     def _claim(self, room: int) -> list[Claim]:
         if room < 1:
             return []
         try:
-            return persistently(
-                lambda: queue.claim(self.queues, room, self.worker), until=lambda: self.stopping
+            claims = queue.claim(self.queues, room, self.worker)
+        except (OperationalError, InterfaceError) as error:
+            log.warning("claim without an answer: %s", str(error).strip())
+            self._disown()
+            return []
+        self.in_hand.update((claim.id, claim) for claim in claims)
+        return claims
+
+    def _disown(self) -> None:
+        # The claim may have been committed before its answer was lost: such tasks would run for ever, in no slot.
+        connection().close()
+        try:
+            persistently(
+                lambda: queue.disown(self.worker, self.in_hand.keys()), until=lambda: self.stopping
             )
         except GaveUp:
-            return []
+            return  # What is left running is rescued when this worker has retired.
 
     def _nothing_left(self) -> bool:
-        if self.pool.held or self.completer.pending:
+        if self.in_hand:
             return False
         try:
             persistently(queue.promote, until=lambda: self.stopping)
@@ -149,7 +165,7 @@ class Runner:
         """Give back what has not started, let the rest end, and write every outcome."""
         self._give_back(0.0)
         self._grace_ends = time.monotonic() + conf.settings().DRAIN_GRACE
-        while (self.pool.held or self.completer.pending) and not self._past_grace:
+        while self.in_hand and not self._past_grace:
             self.bell.wait(0.2)
         if self.pool.held:
             log.warning("%d tasks did not end in time; they are given back", self.pool.held)
@@ -187,6 +203,11 @@ class Runner:
     def _on_term(self, number: int, frame: FrameType | None) -> None:
         self._leaving = self.stopping
         self.stopping = True
+        self.bell.ring()
+
+    def _on_answered(self, outcomes: list[Finish]) -> None:
+        for finish in outcomes:
+            self.in_hand.pop(finish.claim.id, None)
         self.bell.ring()
 
     def _on_hint(self, queues: list[str]) -> None:

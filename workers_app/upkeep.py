@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 CHORES: list[tuple[float, Callable[[], object]]] = [
     (0.5, queue.promote),
-    (1.0, queue.rescue),
+    (0.5, queue.rescue),
     (5.0, queue.find_queues),
     (3600.0, queue.make_days),
 ]

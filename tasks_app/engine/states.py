@@ -32,6 +32,7 @@ TRANSITIONS: dict[str, frozenset[tuple[State | None, State]]] = {
     "enqueue": frozenset({(NEW, State.READY), (NEW, State.SCHEDULED)}),
     "promote": frozenset({(State.SCHEDULED, State.READY)}),
     "claim": frozenset({(State.READY, State.RUNNING)}),
+    "disown": frozenset({(State.RUNNING, State.READY)}),
     "finish": frozenset(
         {
             (State.RUNNING, State.SUCCEEDED),

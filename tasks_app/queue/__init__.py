@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks_app.queue.claim import Claim, claim, idle
+from tasks_app.queue.claim import Claim, claim, disown, idle
 from tasks_app.queue.control import pause, resume
 from tasks_app.queue.enqueue import Spec, enqueue
 from tasks_app.queue.finish import Answer, Finish, finish
@@ -28,6 +28,7 @@ __all__ = [
     "beat",
     "bury",
     "claim",
+    "disown",
     "enqueue",
     "find_queues",
     "finish",

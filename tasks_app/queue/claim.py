@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from tasks_app import events
 from tasks_app.engine.outcomes import Decision, Outcome, decide
 from tasks_app.queue import statements
 
@@ -52,6 +53,15 @@ def claim(queues: Sequence[str], limit: int, worker: UUID) -> list[Claim]:
     rank = {name: place for place, name in enumerate(queues)}
     claims.sort(key=lambda claim: (rank[claim.queue], -claim.priority, claim.position))
     return claims
+
+
+def disown(worker: UUID, in_hand: Collection[UUID]) -> int:
+    """After a claim without an answer: give back what runs under this worker and is not in its hands; how many."""
+    parameters = {"worker": worker, "in_hand": list(in_hand)}
+    queues = statements.run("disown", parameters)
+    if queues:
+        events.wake({queue for (queue,) in queues})
+    return len(queues)
 
 
 def _claim(row: tuple[Any, ...]) -> Claim:

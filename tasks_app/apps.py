@@ -15,6 +15,8 @@ class TasksAppConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from tasks_app import checks  # noqa: F401 - registers them
+
         autodiscover_modules("tasks")
         post_migrate.connect(_prepare, sender=self)
 

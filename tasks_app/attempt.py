@@ -11,7 +11,6 @@ from collections.abc import Callable, Coroutine
 from types import FunctionType
 from typing import Any
 
-from django.db import close_old_connections
 from django.dispatch import Signal
 from django.utils import timezone
 
@@ -45,7 +44,6 @@ def attempt(claim: Claim, run_async: RunAsync) -> Outcome:
         return UnknownName()
     this = Attempt(claim, task)
     this.tell_started()
-    close_old_connections()
     value = None
     outcome: Outcome
     try:
@@ -55,8 +53,6 @@ def attempt(claim: Claim, run_async: RunAsync) -> Outcome:
     except BaseException as error:  # noqa: BLE001 - SystemExit and the like end the attempt, not the worker
         outcome = this.raised(error)
         this.tell_finished(outcome, None)
-    finally:
-        close_old_connections()
     return outcome
 
 

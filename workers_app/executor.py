@@ -10,6 +10,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 from uuid import UUID
 
+from django.db import close_old_connections
+
 from tasks_app.attempt import attempt, timed_out
 from tasks_app.engine.outcomes import Outcome, Released, UnknownName
 from tasks_app.queue import Claim, Finish
@@ -30,7 +32,12 @@ class Executor:
         """Run one claim in this thread. What goes wrong is the task's outcome, not an exception."""
         self._running[claim.id] = (claim, time.monotonic())
         # A task that may have killed its worker before does not get the chance to take neighbours with it again.
-        outcome = attempt_alone(claim) if claim.crashes else attempt(claim, self._run_async)
+        if claim.crashes:
+            outcome = attempt_alone(claim)
+        else:
+            close_old_connections()
+            outcome = attempt(claim, self._run_async)
+            close_old_connections()
         self._end(claim.id, outcome)
 
     def release(self, claim: Claim) -> None:

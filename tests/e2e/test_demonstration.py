@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -20,10 +18,9 @@ from examples.plan import Expected, Plan
 from examples.run import Run
 from examples.sources import NotPython, OutsideLibrary
 from tasks_app.engine.states import Reason, State
-from tasks_app.models import Queue, Task, Worker
+from tasks_app.models import Queue, Task
 from tests.conftest import StartManage
-from tests.processes import ManageProcess, children
-from tests.waiting import eventually
+from tests.processes import ManageProcess
 
 LIMIT = 60
 
@@ -67,19 +64,6 @@ def test_it_indexes_real_files_and_all_its_checks_pass(
     assert written["top"][0]["path"] in text
     assert Task.objects.filter(state="failed").count() >= 2
     assert set(Task.objects.values_list("queue", flat=True)) == {"default", "mail", "reports"}
-
-
-def test_a_worker_that_dies_meanwhile_changes_nothing(
-    worker: ManageProcess, start: StartManage
-) -> None:
-    demonstration = start("index_sources", "--limit", "300", "--timeout", "60")
-    eventually(lambda: Task.objects.finished().count() > 20, message=lambda: demonstration.output)
-    runner = Worker.objects.alive().first()
-    assert runner is not None
-    assert runner.pid in children(worker.pid)
-    os.kill(runner.pid, signal.SIGKILL)
-    assert demonstration.wait(timeout=90) == 0, demonstration.output + worker.output
-    assert "all checks passed" in demonstration.output
 
 
 def test_without_a_worker_it_says_how_to_start_one(start: StartManage) -> None:

@@ -80,7 +80,7 @@ def test_async_doors_work():
     async def enqueue_and_look():
         result = await tasks.add_later.aenqueue(1, 2)
         found = await tasks.add_later.aget_result(result.id)
-        await sync_to_async(connection.close)()  # that of the thread behind sync_to_async
+        await sync_to_async(lambda: connection.close())()  # that of the thread behind sync_to_async
         return found
 
     assert asyncio.run(enqueue_and_look()).status == TaskResultStatus.READY

@@ -98,7 +98,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 TASKS = {
     "default": {
         "BACKEND": "tasks_app.backend.TaskQueueBackend",
-        "QUEUES": env.list("TASKQUEUE_QUEUES", default=["default", "mail", "reports"]),
+        "QUEUES": ["default", *env.list("TASKQUEUE_QUEUES", default=["mail", "reports"])],
     }
 }
 TASKQUEUE = {
@@ -172,5 +172,7 @@ LOGGING = {
     "loggers": {
         name: {"level": env.str("LOG_LEVEL", default="INFO")}
         for name in ("tasks_app", "workers_app", "analytics_app", "taskqueue_project")
-    },
+    }
+    # Its receivers log every failed task with a traceback; the worker logs a line, the console has the rest.
+    | {name: {"level": "CRITICAL"} for name in ("django_tasks", "django.tasks")},
 }

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 
 from taskqueue_project.embedded.postgres import PostgresServer
 from tasks_app import events
@@ -114,6 +115,16 @@ def manage(tmp_path: Path) -> Iterator[StartManage]:
     for process in left:
         process.kill()
     assert not left, "\n".join(f"{process} runs on:\n{process.output[-2000:]}" for process in left)
+
+
+def other_sessions(cursor: CursorWrapper) -> list[tuple[int, str, str]]:
+    cursor.execute(
+        """
+        SELECT pid, state, query FROM pg_stat_activity
+        WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+        """
+    )
+    return cursor.fetchall()
 
 
 @pytest.fixture

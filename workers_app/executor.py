@@ -14,23 +14,27 @@ from django.db import close_old_connections
 
 from tasks_app.attempt import attempt, timed_out
 from tasks_app.engine.outcomes import Outcome, Released, UnknownName
+from tasks_app.engine.payload import clean_text
 from tasks_app.queue import Claim, Finish
 from workers_app.sandbox import attempt_alone
 
 log = logging.getLogger(__name__)
+
+LOGGED_MESSAGE = 200
+"""Characters of an error that go to the log; the task keeps more."""
 
 
 class Executor:
     def __init__(self, report: Callable[[Finish], None]) -> None:
         self._report = report
         # Whoever pops an attempt from here reports it: the slot that ran it, or the watch over timeouts.
-        self._running: dict[UUID, tuple[Claim, float]] = {}
+        self._running: dict[tuple[UUID, int], tuple[Claim, float]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._starting_loop = threading.Lock()
 
     def run(self, claim: Claim) -> None:
         """Run one claim in this thread. What goes wrong is the task's outcome, not an exception."""
-        self._running[claim.id] = (claim, time.monotonic())
+        self._running[claim.key] = (claim, time.monotonic())
         # A task that may have killed its worker before does not get the chance to take neighbours with it again.
         if claim.crashes:
             outcome = attempt_alone(claim)
@@ -38,7 +42,7 @@ class Executor:
             close_old_connections()
             outcome = attempt(claim, self._run_async)
             close_old_connections()
-        self._end(claim.id, outcome)
+        self._end(claim, outcome)
 
     def release(self, claim: Claim) -> None:
         """Give back a claim that no slot has started."""
@@ -47,19 +51,28 @@ class Executor:
     def end_overdue(self) -> None:
         """Record a timeout for every attempt past its own; its thread keeps the slot until the function returns."""
         now = time.monotonic()
-        for id, (claim, began) in list(self._running.items()):
+        for claim, began in list(self._running.values()):
             if claim.timeout is not None and now - began > claim.timeout and not claim.crashes:
-                log.warning(
-                    "task %s (%s) passed its timeout of %g s", id, claim.name, claim.timeout
-                )
-                self._end(id, timed_out(claim))
+                self._end(claim, timed_out(claim))
 
-    def _end(self, id: UUID, outcome: Outcome) -> None:
-        if (entry := self._running.pop(id, None)) is None:
+    def _end(self, claim: Claim, outcome: Outcome) -> None:
+        if (entry := self._running.pop(claim.key, None)) is None:
             return
-        claim, began = entry
+        _, began = entry
         ran = None if isinstance(outcome, UnknownName | Released) else time.monotonic() - began
-        self._report(Finish(claim, claim.decide(outcome), ran=ran))
+        decision = claim.decide(outcome)
+        if (error := decision.error) is not None:
+            log.warning(
+                "task %s (%s), attempt %d of %d: %s: %s; now %s",
+                claim.id,
+                claim.name,
+                claim.attempt,
+                claim.max_attempts,
+                error.exception_class,
+                clean_text(error.message, LOGGED_MESSAGE),
+                decision.state,
+            )
+        self._report(Finish(claim, decision, ran=ran))
 
     def _run_async(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         with self._starting_loop:

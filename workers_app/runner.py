@@ -17,6 +17,7 @@ from tasks_app import conf, events, queue, registry
 from tasks_app.queue import Claim, Finish, Registration
 from tasks_app.queue.statements import connection
 from workers_app.bell import Bell
+from workers_app.blackbox import BlackBox
 from workers_app.completer import Completer
 from workers_app.executor import Executor
 from workers_app.heartbeat import Heartbeat
@@ -42,7 +43,14 @@ EXIT_FENCED = 75
 
 class Runner:
     def __init__(
-        self, worker: UUID, *, name: str, queues: Sequence[str], slots: int, burst: bool
+        self,
+        worker: UUID,
+        black_box: BlackBox,
+        *,
+        name: str,
+        queues: Sequence[str],
+        slots: int,
+        burst: bool,
     ) -> None:
         self.worker = worker
         self.name = name
@@ -51,11 +59,11 @@ class Runner:
         self.burst = burst
         self.stopping = False
         self.bell = Bell()
-        self.in_hand: dict[UUID, Claim] = {}
+        self.in_hand: dict[tuple[UUID, int], Claim] = {}
         """Claims whose outcome the database has not answered yet."""
         self.completer = Completer(self._on_answered, give_up=lambda: self._past_grace)
         self.executor = Executor(self.completer.put)
-        self.pool = Pool(slots, self.executor.run, self.bell)
+        self.pool = Pool(slots, self.executor.run, self.bell, black_box)
         self._leaving = False
         self._grace_ends = float("inf")
 
@@ -135,16 +143,15 @@ class Runner:
             log.warning("claim without an answer: %s", str(error).strip())
             self._disown()
             return []
-        self.in_hand.update((claim.id, claim) for claim in claims)
+        self.in_hand.update((claim.key, claim) for claim in claims)
         return claims
 
     def _disown(self) -> None:
         # The claim may have been committed before its answer was lost: such tasks would run for ever, in no slot.
         connection().close()
+        in_hand = [claim.id for claim in list(self.in_hand.values())]
         try:
-            persistently(
-                lambda: queue.disown(self.worker, self.in_hand.keys()), until=lambda: self.stopping
-            )
+            persistently(lambda: queue.disown(self.worker, in_hand), until=lambda: self.stopping)
         except GaveUp:
             return  # What is left running is rescued when this worker has retired.
 
@@ -207,7 +214,7 @@ class Runner:
 
     def _on_answered(self, outcomes: list[Finish]) -> None:
         for finish in outcomes:
-            self.in_hand.pop(finish.claim.id, None)
+            self.in_hand.pop(finish.claim.key, None)
         self.bell.ring()
 
     def _on_hint(self, queues: list[str]) -> None:

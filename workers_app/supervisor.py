@@ -16,6 +16,7 @@ from django.db import connections
 from uuid_utils.compat import uuid7
 
 from tasks_app import queue
+from workers_app.blackbox import BlackBox
 from workers_app.parent import die_with_parent
 from workers_app.patience import GaveUp, persistently
 from workers_app.runner import EXIT_FENCED, Runner
@@ -36,6 +37,7 @@ class Place:
     """One of the runners, whichever incarnation is in it."""
 
     number: int
+    black_box: BlackBox
     pid: int = 0
     worker: UUID = field(default_factory=uuid7)
     started: float = 0.0
@@ -46,9 +48,11 @@ class Place:
 
 
 class Supervisor:
-    def __init__(self, processes: int, make_runner: Callable[[UUID, int], Runner]) -> None:
+    def __init__(
+        self, processes: int, slots: int, make_runner: Callable[[UUID, int, BlackBox], Runner]
+    ) -> None:
         self._make_runner = make_runner
-        self._places = [Place(number) for number in range(1, processes + 1)]
+        self._places = [Place(number, BlackBox(slots)) for number in range(1, processes + 1)]
         self._stopping = False
 
     def run(self) -> None:
@@ -75,6 +79,7 @@ class Supervisor:
     def _start(self, place: Place) -> None:
         connections.close_all()
         place.worker = uuid7()
+        place.black_box.clear()
         place.started = time.monotonic()
         parent = os.getpid()
         pid = os.fork()
@@ -86,7 +91,7 @@ class Supervisor:
         try:
             die_with_parent(parent)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-            self._make_runner(place.worker, place.number).run()
+            self._make_runner(place.worker, place.number, place.black_box).run()
             status = 0
         except Exception:
             log.exception("runner failed")
@@ -117,7 +122,7 @@ class Supervisor:
             return
         if code != EXIT_FENCED:
             log.error("runner %d died (%s)", place.number, how(code))
-            self._bury(place.worker)
+            self._bury(place.worker, place.black_box.tasks())
         if self._stopping:
             place.done = True
             return
@@ -126,10 +131,12 @@ class Supervisor:
         delay = min(LONGEST_DELAY, 0.5 * 2.0**place.deaths) if place.deaths > 1 else 0.0
         place.start_at = time.monotonic() + delay * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
 
-    def _bury(self, worker: UUID) -> None:
+    def _bury(self, worker: UUID, started: list[UUID]) -> None:
         deadline = time.monotonic() + BURY_TIMEOUT
         try:
-            persistently(lambda: queue.bury(worker), until=lambda: time.monotonic() > deadline)
+            persistently(
+                lambda: queue.bury(worker, started), until=lambda: time.monotonic() > deadline
+            )
             persistently(queue.rescue, until=lambda: time.monotonic() > deadline)
         except GaveUp:
             log.warning("its tasks are taken back when its lease ends")

@@ -209,6 +209,15 @@ class Migration(migrations.Migration):
                         null=True,
                     ),
                 ),
+                (
+                    "started",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.UUIDField(),
+                        help_text="Tasks that were in its slots when it died, where its parent could tell.",
+                        null=True,
+                        size=None,
+                    ),
+                ),
                 ("started_at", models.DateTimeField()),
                 ("beat_at", models.DateTimeField()),
                 ("lease_expires_at", models.DateTimeField()),

@@ -38,6 +38,11 @@ class Worker(models.Model):
     slots = models.IntegerField(help_text="Tasks it runs at once.")
     state = models.TextField(choices=State.choices)
     death = models.TextField(choices=Death.choices, null=True)
+    started = ArrayField(
+        models.UUIDField(),
+        null=True,
+        help_text="Tasks that were in its slots when it died, where its parent could tell.",
+    )
     started_at = models.DateTimeField()
     beat_at = models.DateTimeField()
     lease_expires_at = models.DateTimeField()

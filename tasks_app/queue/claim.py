@@ -38,6 +38,11 @@ class Claim:
     errors: list[dict[str, Any]]
     position: int
 
+    @property
+    def key(self) -> tuple[UUID, int]:
+        """Tells this claim from an earlier or later one of the same task."""
+        return self.id, self.fence
+
     def decide(self, outcome: Outcome) -> Decision:
         return decide(
             outcome, attempt=self.attempt, max_attempts=self.max_attempts, crashes=self.crashes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -67,13 +67,20 @@ def beat(worker: UUID) -> list[str] | None:
 
 def retire(worker: UUID) -> None:
     """The worker ends in order and claims no more; what it still runs is rescued, and no crash is counted."""
-    statements.run("retire", {"id": worker, "state": Worker.State.STOPPED, "death": None})
-
-
-def bury(worker: UUID) -> bool:
-    """Its parent saw the worker die: what it ran can be rescued at once. False: it had ended already."""
-    return bool(
-        statements.run(
-            "retire", {"id": worker, "state": Worker.State.DEAD, "death": Worker.Death.CRASHED}
-        )
+    statements.run(
+        "retire", {"id": worker, "state": Worker.State.STOPPED, "death": None, "started": None}
     )
+
+
+def bury(worker: UUID, started: Collection[UUID] | None = None) -> bool:
+    """Its parent saw the worker die: what it ran can be rescued at once. False: it had ended already.
+
+    `started` are the tasks that were in its slots, one of which may have killed it; None: not known.
+    """
+    parameters = {
+        "id": worker,
+        "state": Worker.State.DEAD,
+        "death": Worker.Death.CRASHED,
+        "started": None if started is None else list(started),
+    }
+    return bool(statements.run("retire", parameters))

@@ -3,14 +3,22 @@
 -- crash, and more than `max_crashes` of them fail the task as poison.
 -- Walks tq_live_running. Locks the rows in id order, skipping those that others hold (their finish came first).
 -- Answers the queues that got tasks back. Caller: queue.rescue.
-WITH lost AS MATERIALIZED (
+WITH dead AS MATERIALIZED (
+    SELECT w.id, w.death = 'crashed' AS crashed, w.started, w.slots, count(*) AS claims
+    FROM tq_task_live l JOIN tq_worker w ON w.id = l.worker_id
+    WHERE l.state = 'running' AND w.state <> 'alive'
+    GROUP BY w.id
+), lost AS MATERIALIZED (
     SELECT l.id,
-           coalesce((SELECT w.death = 'crashed' FROM tq_worker w WHERE w.id = l.worker_id), false) AS crashed
+           -- Only a task that was in a slot can have killed its worker. Where nobody knows which were, all may have
+           -- been if they are no more than the slots; a worker that had claimed ahead of them blames none.
+           coalesce((SELECT d.crashed AND CASE WHEN d.started IS NULL THEN d.claims <= d.slots
+                                               ELSE l.id = ANY (d.started) END
+                     FROM dead d WHERE d.id = l.worker_id), false) AS crashed
     FROM tq_task_live l
     WHERE l.state = 'running'
-      -- EXISTS a dead one, not "no live one": a row that a newer worker claimed meanwhile is tested again here.
-      AND (EXISTS (SELECT FROM tq_worker w WHERE w.id = l.worker_id AND w.state <> 'alive')
-           OR l.deadline_at < now() - %(grace)s * interval '1 second')
+      -- Among the dead, not "among no live ones": a row that a newer worker claimed meanwhile is tested again here.
+      AND (l.worker_id IN (SELECT id FROM dead) OR l.deadline_at < now() - %(grace)s * interval '1 second')
     ORDER BY l.id
     LIMIT %(limit)s
     FOR UPDATE OF l SKIP LOCKED

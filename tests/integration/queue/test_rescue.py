@@ -145,6 +145,29 @@ def test_a_task_that_killed_its_worker_too_often_fails_as_poison(register):
     assert set(Statistic.objects.values_list("outcome", "count")) == {("crashed", 1), ("failed", 1)}
 
 
+def test_only_the_tasks_that_were_in_the_slots_of_a_dead_process_are_blamed(register):
+    worker = register()
+    tasks.noop.enqueue_many([()] * 5)
+    claims = queue.claim(["default"], 5, worker)
+
+    queue.bury(worker, started=[claims[0].id])
+    queue.rescue()
+
+    crashes = dict(Task.objects.values_list("id", "crashes"))
+    assert crashes == {claim.id: int(claim is claims[0]) for claim in claims}
+
+
+def test_a_worker_that_had_claimed_ahead_blames_no_task_when_nobody_saw_it_die(register):
+    worker = register()  # one slot
+    tasks.noop.enqueue_many([()] * 5)
+    queue.claim(["default"], 5, worker)
+
+    queue.bury(worker)
+    queue.rescue()
+
+    assert set(Task.objects.values_list("state", "crashes", "lease_losses")) == {("ready", 0, 1)}
+
+
 def test_what_a_stopped_worker_left_goes_back_without_a_crash(register):
     worker = register()
     id = tasks.noop.enqueue().id

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from workers_app.blackbox import BlackBox
 from workers_app.runner import Runner
 from workers_app.supervisor import Supervisor
 
@@ -57,16 +58,17 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        def make_runner(worker: UUID, number: int) -> Runner:
+        def make_runner(worker: UUID, number: int, black_box: BlackBox) -> Runner:
             return Runner(
                 worker,
+                black_box,
                 name=f"{options['name']}.{number}",
                 queues=options["queues"],
                 slots=options["threads"],
                 burst=options["burst"],
             )
 
-        Supervisor(options["processes"], make_runner).run()
+        Supervisor(options["processes"], options["threads"], make_runner).run()
 
 
 def queue_names(text: str) -> list[str]:

@@ -25,9 +25,19 @@ else:
     from django.tasks.backends.base import BaseTaskBackend
     from django.tasks.backends.dummy import DummyBackend
     from django.tasks.backends.immediate import ImmediateBackend
-    from django.tasks.base import Task, TaskContext, TaskError, TaskResult, TaskResultStatus
+    from django.tasks.base import Task as CoreTask
+    from django.tasks.base import TaskContext, TaskError, TaskResult, TaskResultStatus
     from django.tasks.exceptions import InvalidTask, TaskResultDoesNotExist
     from django.tasks.signals import task_enqueued, task_finished, task_started
+
+    class Task(CoreTask):
+        """Django's own is not generic: Task[P, T] is Task."""
+
+        __slots__ = ()
+
+        def __class_getitem__(cls, parameters):
+            return cls
+
 
 __all__ = [
     "BaseTaskBackend",

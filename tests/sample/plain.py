@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from django_tasks import task
+from importlib.util import find_spec
+
+if find_spec("django.tasks"):
+    from django.tasks import task
+else:
+    from django_tasks import task
 
 
 @task

@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 PORT ?= 8000
-TESTS ?= tests/unit tests/integration tests/e2e
+TESTS ?= tests
 
 VENV := .venv
 VENV_PYTHON := $(VENV)/bin/python

@@ -1,4 +1,4 @@
-"""ASGI entry: HTTP."""
+"""ASGI entry: HTTP, and the live console's socket."""
 
 from __future__ import annotations
 
@@ -6,5 +6,7 @@ import os
 
 from django.core.asgi import get_asgi_application
 
+from analytics_app.routing import with_live_console
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskqueue_project.settings")
-application = get_asgi_application()
+application = with_live_console(get_asgi_application())

@@ -30,7 +30,7 @@ from taskqueue_project.embedded.valkey import ValkeyServer
 ADMINISTRATOR = "admin"
 
 
-class Interrupted(Exception):  # noqa: N818 (not an error)
+class Interrupted(Exception):
     """Somebody asked `up` to end."""
 
 
@@ -140,9 +140,9 @@ class Stack:
 
     def _start_valkey(self, ends: ExitStack) -> None:
         server = ValkeyServer(settings.VAR_DIR / "valkey")
-        ends.callback(server.stop)
         try:
             server.start()
+            ends.callback(server.stop)
         except (EmbeddedServerError, OSError, subprocess.SubprocessError) as error:
             self.say(f"Warning: without a cache, because Valkey did not start. {error}")
         self._checkpoint()

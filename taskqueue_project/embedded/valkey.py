@@ -108,7 +108,7 @@ class ValkeyServer:
             while self.pid is not None and time.monotonic() < deadline:
                 try:
                     client.ping()
-                except redis.ConnectionError:
+                except (redis.ConnectionError, redis.TimeoutError):
                     time.sleep(0.02)
                 else:
                     return True

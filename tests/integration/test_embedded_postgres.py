@@ -225,9 +225,9 @@ def test_an_interrupted_initdb_is_begun_anew(directory: Path) -> None:
 
 @as_root
 def test_where_its_account_cannot_reach_the_directory_data_and_binaries_are_elsewhere(
-    tmp_path: Path,
+    directory: Path,
 ) -> None:
-    closed = tmp_path / "home"
+    closed = directory / "home"
     closed.mkdir(mode=0o700)
     server = PostgresServer(closed / "postgres", settings={"fsync": "off"})
     server.start()

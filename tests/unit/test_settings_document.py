@@ -17,10 +17,7 @@ def table(heading: str) -> dict[str, str]:
 
 def test_the_document_lists_every_key_of_taskqueue_with_its_default():
     written = table("`TASKQUEUE`")
-    real = {
-        field.name: f"`{field.default!r}`".replace("'", '"')
-        for field in fields(Settings)
-    }
+    real = {field.name: f"`{field.default!r}`".replace("'", '"') for field in fields(Settings)}
 
     assert written == real
 

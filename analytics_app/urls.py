@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import include, path
 from django.views.generic import RedirectView
 
 from analytics_app import health
 from analytics_app.site import console
 
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="admin:index", permanent=False)),
-    path("admin/", RedirectView.as_view(pattern_name="admin:index", permanent=False)),
+    path("", RedirectView.as_view(pattern_name="console:index", permanent=False)),
+    path("admin/", RedirectView.as_view(pattern_name="console:index", permanent=False)),
     path("console/", console.urls),
+    path("api/v1/", include("tasks_app.api.urls")),
     path("livez", health.livez),
     path("readyz", health.readyz),
 ]

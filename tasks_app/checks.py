@@ -45,7 +45,7 @@ def check_runworker(
 ) -> list[checks.CheckMessage]:
     """Django runs the command of the first app that has it, and Channels has a runworker too."""
     owner = get_commands().get("runworker")
-    name = owner.name if isinstance(owner, AppConfig) else owner
+    name = getattr(owner, "name", owner)
     if name in (None, "workers_app"):
         return []
     return [

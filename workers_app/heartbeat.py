@@ -23,12 +23,10 @@ class Heartbeat:
         self,
         worker: UUID,
         *,
-        each_second: Callable[[], None],
         on_queues: Callable[[list[str]], None],
         on_fenced: Callable[[], None],
     ) -> None:
         self._worker = worker
-        self._each_second = each_second
         self._on_queues = on_queues
         self._on_fenced = on_fenced
         self._stopping = threading.Event()
@@ -43,7 +41,6 @@ class Heartbeat:
 
     def _run(self) -> None:
         while not self._stopping.wait(INTERVAL):
-            self._each_second()
             try:
                 queues = queue.beat(self._worker)
             except (OperationalError, InterfaceError) as error:

@@ -43,16 +43,16 @@ class Lifeline:
         self._thread.join(LISTEN_SLICE * 3)
 
     def _run(self) -> None:
-        wait, longest = RECONNECT
+        first, longest = RECONNECT
+        self._wait = first
         while not self._stopping.is_set():
             try:
                 self._live()
-                wait = RECONNECT[0]
             except (OperationalError, InterfaceError, psycopg.OperationalError) as error:
                 if not self._stopping.is_set():
                     log.warning("lifeline lost, connecting again: %s", str(error).strip())
-                self._stopping.wait(wait * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
-                wait = min(wait * 2, longest)
+                self._stopping.wait(self._wait * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+                self._wait = min(self._wait * 2, longest)
 
     def _live(self) -> None:
         # A connection of its own, not this thread's: nothing closes it but the end of the worker.
@@ -67,6 +67,7 @@ class Lifeline:
             if conf.settings().WAKEUP == "notify":
                 raw.execute(f"LISTEN {events.CHANNEL}")
             self._locked.set()
+            self._wait = RECONNECT[0]
             # What was told while nobody listened is found by looking once.
             self._on_hint([])
             while not self._stopping.is_set():

@@ -23,7 +23,8 @@ class Pool:
         self.busy = 0
         """Claims that slots are running now."""
         self.run_time = 0.0
-        """Running mean of the seconds that a claim keeps a slot; 0.0 until one has ended."""
+        """Running mean of the seconds that a claim kept a slot; 0.0 until one has ended."""
+        self._began: list[float | None] = [None] * slots
         self._run = run
         self._bell = bell
         self._black_box = black_box
@@ -48,6 +49,12 @@ class Pool:
     def held(self) -> int:
         """Claims that have not come to an end: waiting for a slot or in one."""
         return len(self._unstarted) + self.busy
+
+    @property
+    def mean_age(self) -> float:
+        """Seconds that the claims in the slots have been there, on average over all slots."""
+        now = time.monotonic()
+        return sum(now - began for began in self._began if began is not None) / self.slots
 
     def submit(self, claims: Iterable[Claim]) -> None:
         now = time.monotonic()
@@ -74,10 +81,11 @@ class Pool:
                 if self._unstarted.pop(claim.key, None) is None:
                     continue
                 self.busy += 1
-            began = time.monotonic()
+            began = self._began[number] = time.monotonic()
             self._black_box.enter(number, claim.id)
             self._run(claim)
             self._black_box.leave(number)
+            self._began[number] = None
             took = time.monotonic() - began
             with self._counting:
                 self.busy -= 1

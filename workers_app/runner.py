@@ -112,11 +112,10 @@ class Runner:
         self._on_queues(persistently(self._beat, until=lambda: self.stopping))
         self.heartbeat = Heartbeat(
             self.worker,
-            each_second=self.executor.end_overdue,
             on_queues=self._on_queues,
             on_fenced=self._on_fenced,
         )
-        self.upkeep = Upkeep()
+        self.upkeep = Upkeep(self.executor.end_overdue)
         for part in (self.pool, self.completer, self.heartbeat, self.upkeep):
             part.start()
 
@@ -127,7 +126,7 @@ class Runner:
         """How many more claims to ask for: all free slots, and ahead of them when tasks are quick."""
         slots = self.pool.slots
         ahead = 0
-        if run_time := self.pool.run_time:
+        if run_time := max(self.pool.run_time, self.pool.mean_age):
             ahead = min(WINDOW, int(slots * PREFETCH_TIME / run_time))
         held = self.pool.held
         if 0 < slots <= held and held > (slots + ahead) // 2:

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
-from tasks_app import admin
+from tasks_app.admin import tasks as admin
 from tasks_app.engine.states import Reason, State
 from tasks_app.models import Worker
 from tests.factories import an_error, make_queue, make_task, make_worker

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from taskqueue_project.embedded.address import Address, port_file
+from taskqueue_project.embedded.ports import free_port
 from taskqueue_project.embedded.postgres import PostgresServer
 from tests.conftest import StartManage
 from tests.processes import ManageProcess, children, descendants, is_alive
@@ -22,13 +23,6 @@ READY = "Ctrl-C stops everything."
 LINUX_ONLY = pytest.mark.skipif(
     not Path("/proc/self").exists(), reason="only Linux tells children of their parent's death"
 )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def get(port: int, path: str) -> int:

@@ -169,6 +169,8 @@ class Runner:
 
     def _drain(self) -> None:
         """Give back what has not started, let the rest end, and write every outcome."""
+        if self.in_hand:
+            log.info("worker %s drains: %d tasks in hand", self.name, len(self.in_hand))
         self._give_back(0.0)
         self._grace_ends = time.monotonic() + conf.settings().DRAIN_GRACE
         while self.in_hand and not self._past_grace:

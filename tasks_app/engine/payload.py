@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 MAX_DEPTH = 64
 MAX_INTEGER = 10**64
 """PostgreSQL would store far larger numbers, and turn eight bytes of them into 128 KiB."""
+
+_LARGE_FLOAT = re.compile(r'"\\u0000(-?\d+\.0)"')
 
 
 class InvalidPayload(ValueError):
@@ -27,6 +30,8 @@ def encode(value: object, where: str, max_bytes: int) -> str:
             f"{where} is nested too deeply (at most {MAX_DEPTH} levels)."
         ) from error
     text = json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
+    if '"\\u0000' in text:
+        text = _LARGE_FLOAT.sub(r"\1", text)
     # Four bytes a character at the most: only a text near the limit is measured.
     if len(text) * 4 > max_bytes and (size := len(text.encode())) > max_bytes:
         raise InvalidPayload(f"{where} takes {size:,} bytes as JSON (at most {max_bytes:,}).")
@@ -82,7 +87,9 @@ def _plain(value: object, where: str, depth: int) -> Any:  # noqa: C901 - one ca
         case float():
             if not math.isfinite(value):
                 raise InvalidPayload(f"{where} is {value}, which JSON has no number for.")
-            return float(value)
+            # Written as 1e+16, PostgreSQL would give it back as an integer, and a large one as another number. A NUL
+            # marks it, which no text of the caller's has.
+            return float(value) if abs(value) < 1e16 else f"\x00{value:.1f}"
         case bytes():
             try:
                 return _plain_text(value.decode(), where)

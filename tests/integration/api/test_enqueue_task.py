@@ -303,7 +303,7 @@ def test_values_at_the_limits_come_back_as_they_were(program: Program):
         10**64 - 1,
         -(10**64) + 1,
         0.1,
-        -1.5e300,
+        5e-324,
         '\u0001\u2028 é 💥 \\ " </script>',
         {"": None, "a.b": [True, False, {}]},
     ]

@@ -138,14 +138,16 @@ django.setup()
 from django.test import Client
 print(Client().get("/api/v1/schema").content.decode())
 assert Client().get("/api/v1/docs/").status_code == 404
+refused = Client().get("/api/v1/tasks")
+assert (refused.status_code, refused["Content-Type"]) == (401, "application/problem+json")
 from drf_spectacular.settings import spectacular_settings
 assert spectacular_settings.TITLE == "Other"
 """
     for rest_framework in (
         "{}",
         '{"DATETIME_FORMAT": "%s", "COERCE_DECIMAL_TO_STRING": false, "UNAUTHENTICATED_USER": null,'
-        ' "NON_FIELD_ERRORS_KEY": "x", "URL_FORMAT_OVERRIDE": null, "DEFAULT_PERMISSION_CLASSES": ["x.y"],'
-        ' "EXCEPTION_HANDLER": "x.y"}',
+        ' "NON_FIELD_ERRORS_KEY": "x", "URL_FORMAT_OVERRIDE": null, "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],'
+        ' "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.AdminRenderer"]}',
     ):
         done = subprocess.run(
             [sys.executable, "-c", program, rest_framework],

@@ -91,6 +91,15 @@ def test_arguments_that_do_not_fit_the_signature_are_refused(arguments):
     assert not Task.objects.exists()
 
 
+@pytest.mark.parametrize("number", [1e16, 1.5e300, -1.7e308, 5e-324, 0.1, 10**63, 2.0])
+def test_a_number_comes_back_as_the_number_and_the_type_it_was(number):
+    row = Task.objects.get(id=tasks.add.enqueue(number).id)
+
+    (came_back,) = row.args
+    assert came_back == number
+    assert type(came_back) is type(number)
+
+
 @pytest.mark.parametrize("value", ["a\x00b", "\ud800", float("nan"), object(), "x" * 1_100_000])
 def test_arguments_that_cannot_be_stored_are_refused(value):
     with pytest.raises(InvalidPayload, match="args"):

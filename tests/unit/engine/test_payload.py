@@ -53,6 +53,8 @@ def test_what_cannot_be_stored_is_refused_with_its_place(value, message):
         ("x" * (LIMIT - 2), '"' + "x" * (LIMIT - 2) + '"'),  # exactly at the limit
         ([True, 1, 1.5], "[true,1,1.5]"),
         (10**64 - 1, "9" * 64),
+        ([1e16, -2.5e17], "[10000000000000000.0,-250000000000000000.0]"),
+        ("\\u00001.0", '"\\\\u00001.0"'),  # a backslash of the caller's own
     ],
 )
 def test_what_can_be_stored_is_compact_json(value, text):

@@ -6,60 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import connections
 from django.utils import timezone
 
-from tasks_app import conf, wording
+from tasks_app import wording
+from tasks_app.queue import statements
 
 CAP = 10_000
 MAX_QUEUES = 1_000
-
-# Each inner ORDER BY names the index that has to be walked: without it the planner takes a sequential scan for a
-# queue of which there are few rows or none. The oldest wait steps from one priority to the next, at most 201 times.
-# Blocked tasks have no index that could count them.
-SQL = """
-SELECT q.name, q.paused_at, q.paused_by, q.pause_reason, ready.n, coalesce(running.n, 0), coalesce(scheduled.n, 0),
-       coalesce(gated.n, 0), extract(epoch FROM now() - oldest.run_at)::float8
-FROM (
-    SELECT * FROM tq_queue WHERE %(names)s::text[] IS NULL OR name = ANY (%(names)s::text[])
-    ORDER BY name LIMIT %(max_queues)s
-) AS q
-CROSS JOIN LATERAL (
-    SELECT count(*) AS n FROM (
-        SELECT FROM tq_task_live WHERE state = 'ready' AND queue = q.name
-        ORDER BY priority DESC, position LIMIT %(limit)s
-    ) AS counted
-) AS ready
-LEFT JOIN LATERAL (
-    WITH RECURSIVE head AS (
-        (SELECT priority, run_at FROM tq_task_live WHERE state = 'ready' AND queue = q.name
-         ORDER BY priority DESC, position LIMIT 1)
-        UNION ALL
-        SELECT next.priority, next.run_at FROM head CROSS JOIN LATERAL (
-            SELECT priority, run_at FROM tq_task_live
-            WHERE state = 'ready' AND queue = q.name AND priority < head.priority
-            ORDER BY priority DESC, position LIMIT 1
-        ) AS next
-    )
-    SELECT min(run_at) AS run_at FROM head
-) AS oldest ON true
-LEFT JOIN (
-    SELECT queue, count(*) AS n FROM (
-        SELECT queue FROM tq_task_live WHERE state = 'running' ORDER BY worker_id LIMIT %(limit)s
-    ) AS counted GROUP BY queue
-) AS running ON running.queue = q.name
-LEFT JOIN (
-    SELECT queue, count(*) AS n FROM (
-        SELECT queue FROM tq_task_live WHERE state = 'scheduled' ORDER BY run_at LIMIT %(limit)s
-    ) AS counted GROUP BY queue
-) AS scheduled ON scheduled.queue = q.name
-LEFT JOIN (
-    SELECT queue, count(*) AS n FROM (
-        SELECT queue FROM tq_task_live WHERE state = 'gated' ORDER BY name LIMIT %(limit)s
-    ) AS counted GROUP BY queue
-) AS gated ON gated.queue = q.name
-ORDER BY q.name
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +39,7 @@ def read(names: Sequence[str] | None = None) -> list[QueueNow]:
         "max_queues": MAX_QUEUES,
         "limit": CAP + 1,
     }
-    with connections[conf.settings().DATABASE].cursor() as cursor:
-        cursor.execute(SQL, parameters)
-        return [QueueNow(*row) for row in cursor.fetchall()]
+    return [QueueNow(*row) for row in statements.run("backlog", parameters)]
 
 
 def in_words(queue: QueueNow, scheduled_cut: bool) -> dict[str, str]:

@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Iterable
 
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, connections, transaction
 
 from tasks_app import conf
 from tasks_app.models import Queue
@@ -103,8 +103,9 @@ _sender = Sender()
 
 
 def wake(queues: Iterable[str]) -> None:
-    """Tell workers, soon, that these queues have work."""
-    _sender.send(queues)
+    """Tell workers, soon after this transaction has committed, that these queues have work."""
+    named = set(queues)
+    transaction.on_commit(lambda: _sender.send(named), using=conf.settings().DATABASE, robust=True)
 
 
 def flush() -> None:

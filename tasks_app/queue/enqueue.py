@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from django.db import transaction
 from uuid_utils.compat import uuid7
 
-from tasks_app import conf, events
+from tasks_app import events
 from tasks_app.queue import statements
 
 MAX_NAME = 500
@@ -55,5 +54,4 @@ def enqueue(specs: Sequence[Spec]) -> None:
             "max_attempts": [spec.max_attempts for spec in specs],
         },
     )
-    queues = {spec.queue for spec in specs}
-    transaction.on_commit(lambda: events.wake(queues), using=conf.settings().DATABASE, robust=True)
+    events.wake({spec.queue for spec in specs})

@@ -28,8 +28,8 @@ def test_every_statement_says_what_it_does_and_who_calls_it(path):
 def test_every_statement_has_a_caller_and_every_call_a_statement():
     called = {
         name
-        for path in Path("tasks_app/queue").glob("*.py")
-        for name in re.findall(r'(?:run|text)\(\s*"(\w+)"', path.read_text())
+        for path in PYTHON
+        for name in re.findall(r'statements\.run\(\s*"(\w+)"', path.read_text())
     }
 
     assert called == {path.stem for path in SQL}

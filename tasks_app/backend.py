@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.core import checks
+from django.utils import timezone
 
 from tasks_app import compat, conf
 from tasks_app.compat import TaskError, TaskResult, TaskResultStatus
@@ -68,8 +69,6 @@ class TaskQueueBackend(compat.BaseTaskBackend):
         )
 
     def enqueue(self, task: compat.Task[Any, Any], args: Any, kwargs: Any) -> TaskResult[Any]:
-        from django.utils import timezone
-
         from tasks_app import queue
 
         self.validate_task(task)

@@ -34,6 +34,7 @@ class Sender:
         self._changed = threading.Condition()
         self._queues: set[str] = set()
         self._known: set[str] = set()
+        self._waiting = False
         self._sending = False
         self._stopping = False
         self._thread: threading.Thread | None = None
@@ -44,7 +45,10 @@ class Sender:
             if self._thread is None and not self._stopping:
                 self._thread = threading.Thread(target=self._run, name="tq-wake", daemon=True)
                 self._thread.start()
-            self._changed.notify_all()
+            if self._waiting:
+                # Only then: to be woken for nothing, between two hints, would cost every enqueue a change of threads.
+                self._waiting = False
+                self._changed.notify_all()
 
     def flush(self, timeout: float = FLUSH_TIMEOUT) -> None:
         """Wait until what was handed in has left, at most `timeout` seconds."""
@@ -75,7 +79,10 @@ class Sender:
         with self._changed:
             self._sending = False
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._queues or self._stopping)
+            while not self._queues and not self._stopping:
+                self._waiting = True
+                self._changed.wait()
+            self._waiting = False
             queues, self._queues = self._queues, set()
             self._sending = bool(queues)
             return queues

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from uuid import UUID
 
@@ -35,23 +35,16 @@ class Spec:
     id: UUID = field(default_factory=uuid7)
 
 
+COLUMNS = [field.name for field in fields(Spec)]
+
+
 def enqueue(specs: Sequence[Spec]) -> None:
     """Store the tasks, and wake workers once the surrounding transaction, if any, has committed."""
     if not specs:
         return
-    statements.run(
-        "enqueue",
-        {
-            "id": [spec.id for spec in specs],
-            "name": [spec.name for spec in specs],
-            "queue": [spec.queue for spec in specs],
-            "backend": [spec.backend for spec in specs],
-            "priority": [spec.priority for spec in specs],
-            "args": [spec.args for spec in specs],
-            "kwargs": [spec.kwargs for spec in specs],
-            "run_at": [spec.run_at for spec in specs],
-            "timeout": [spec.timeout for spec in specs],
-            "max_attempts": [spec.max_attempts for spec in specs],
-        },
-    )
+    if len(specs) == 1:
+        statements.run("enqueue_one", {column: getattr(specs[0], column) for column in COLUMNS})
+    else:
+        arrays = {column: [getattr(spec, column) for spec in specs] for column in COLUMNS}
+        statements.run("enqueue", arrays)
     events.wake({spec.queue for spec in specs})

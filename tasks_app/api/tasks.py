@@ -112,7 +112,9 @@ class Tasks(ApiView):
             parameter("worker", "Id of a worker that runs the task or ran it.", format="uuid"),
             parameter("enqueued_after", "Enqueued then or later.", format="date-time"),
             parameter("enqueued_before", "Enqueued earlier.", format="date-time"),
-            parameter("cursor", "From the `next` of an earlier page.", minLength=1),
+            parameter(
+                "cursor", "From the `next` of an earlier page.", pattern="^[A-Za-z0-9_-]{22}$"
+            ),
             parameter(
                 "limit",
                 "Tasks in a page.",

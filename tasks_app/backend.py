@@ -13,7 +13,13 @@ from tasks_app import compat, conf
 from tasks_app.compat import TaskError, TaskResult, TaskResultStatus
 from tasks_app.engine.payload import encode
 from tasks_app.engine.states import State
-from tasks_app.registry import QueueTask, check_arguments, check_options, find
+from tasks_app.registry import (
+    QueueTask,
+    check_arguments,
+    check_options,
+    check_queue_name,
+    find,
+)
 
 if TYPE_CHECKING:
     from tasks_app.models import Task
@@ -71,7 +77,9 @@ class TaskQueueBackend(compat.BaseTaskBackend):
     def enqueue(self, task: compat.Task[Any, Any], args: Any, kwargs: Any) -> TaskResult[Any]:
         from tasks_app import queue
 
-        self.validate_task(task)
+        # Made under this backend, it was validated by its own __post_init__.
+        if not isinstance(task, QueueTask) or task.backend != self.alias:
+            self.validate_task(task)
         spec = self.spec(task, args, kwargs)
         queue.enqueue([spec])
         result: TaskResult[Any] = TaskResult(
@@ -116,17 +124,10 @@ class TaskQueueBackend(compat.BaseTaskBackend):
     def check(self, **kwargs: Any) -> Iterable[checks.CheckMessage]:
         yield from super().check(**kwargs)
         for name in self.queues:
-            if (
-                not isinstance(name, str)
-                or not name
-                or len(name) > 100
-                or not name.isprintable()
-                or " " in name
-            ):
-                yield checks.Error(
-                    f"Queue name {name!r} must be 1 to 100 printable characters without spaces.",
-                    id="tasks_app.E001",
-                )
+            try:
+                check_queue_name(name)
+            except compat.InvalidTask as error:
+                yield checks.Error(f"TASKS[{self.alias!r}]['QUEUES']: {error}", id="tasks_app.E001")
 
 
 def task_of(row_name: str, **options: Any) -> compat.Task[Any, Any]:

@@ -112,7 +112,11 @@ _sender = Sender()
 def wake(queues: Iterable[str]) -> None:
     """Tell workers, soon after this transaction has committed, that these queues have work."""
     named = set(queues)
-    transaction.on_commit(lambda: _sender.send(named), using=conf.settings().DATABASE, robust=True)
+    alias = conf.settings().DATABASE
+    if connections[alias].in_atomic_block:
+        transaction.on_commit(lambda: _sender.send(named), using=alias, robust=True)
+    else:
+        _sender.send(named)
 
 
 def flush() -> None:

@@ -90,8 +90,28 @@ class QueueTask(compat.Task[P, T], Generic[P, T]):
         return ids
 
 
+def check_queue_name(name: object) -> None:
+    """Raise InvalidTask unless it can be told to a worker: on its command line, and in a hint with others."""
+    if (
+        not isinstance(name, str)
+        or not 1 <= len(name) <= 100
+        or not name.isprintable()
+        or " " in name
+    ):
+        raise compat.InvalidTask(
+            f"queue_name={name!r}: must be 1 to 100 printable characters without spaces."
+        )
+
+
 def check_options(task: compat.Task[Any, Any]) -> None:
-    """Raise InvalidTask for options that no worker could honour; Django has checked its own already."""
+    """Raise InvalidTask for options that no worker could honour, or PostgreSQL not store."""
+    check_queue_name(task.queue_name)
+    priority: object = task.priority
+    if isinstance(priority, bool) or not isinstance(priority, int):
+        raise compat.InvalidTask(f"priority={priority!r}: must be a whole number from -100 to 100.")
+    if task.run_after is not None and not 2 <= task.run_after.year <= 9998:
+        # Elsewhere on Earth the first and the last year begin or end outside what Python can read back.
+        raise compat.InvalidTask(f"run_after={task.run_after}: must be in the years 2 to 9998.")
     if not isinstance(task, QueueTask):
         return
     attempts: object = task.max_attempts

@@ -18,6 +18,7 @@ from uuid_utils.compat import uuid7
 from tasks_app import queue
 from workers_app.blackbox import BlackBox
 from workers_app.parent import die_with_parent
+from workers_app.part import EXIT_FAILED
 from workers_app.patience import GaveUp, persistently
 from workers_app.runner import EXIT_FENCED, Runner
 from workers_app.sandbox import how
@@ -122,7 +123,9 @@ class Supervisor:
             return
         if code != EXIT_FENCED:
             log.error("runner %d died (%s)", place.number, how(code))
-            self._bury(place.worker, place.black_box.tasks())
+            # One of the worker's own threads failed: that is our fault, and none of the tasks'.
+            blamed = [] if code == EXIT_FAILED else place.black_box.tasks()
+            self._bury(place.worker, blamed)
         if self._stopping:
             place.done = True
             return

@@ -17,6 +17,7 @@ SCOPES = {
 }
 """Scope of a key → the Django permission that lets a person do the same."""
 
+MAX_NAME = 200
 FORMAT = re.compile(r"tq_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 
 
@@ -30,6 +31,10 @@ class ApiKeyManager(models.Manager["ApiKey"]):
         self, name: str, scopes: list[str], expires_at: datetime | None = None
     ) -> tuple[ApiKey, str]:
         """A new key and its text, which nobody can read again. Raises ValueError for an unknown scope."""
+        if len(name) > MAX_NAME:
+            raise ValueError(
+                f"A key's name has at most {MAX_NAME} characters, this one {len(name):,}."
+            )
         if not name.strip():
             raise ValueError("A key needs a name that says who uses it.")
         if unknown := sorted(set(scopes) - SCOPES.keys()):
@@ -60,7 +65,7 @@ class ApiKeyManager(models.Manager["ApiKey"]):
 
 
 class ApiKey(models.Model):
-    name = models.CharField(max_length=200, help_text="Who uses it.")
+    name = models.CharField(max_length=MAX_NAME, help_text="Who uses it.")
     prefix = models.CharField(max_length=12, unique=True, editable=False)
     secret_hash = models.CharField(max_length=64, editable=False)
     scopes = ArrayField(models.CharField(max_length=50))

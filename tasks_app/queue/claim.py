@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,8 @@ from uuid import UUID
 from tasks_app import events
 from tasks_app.engine.outcomes import Decision, Outcome, decide
 from tasks_app.queue import statements
+
+EMPTY: dict[str, Callable[[], object]] = {"[]": list, "{}": dict}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,8 @@ def _claim(row: tuple[Any, ...]) -> Claim:
     claim = Claim(*row)
     # Django leaves JSON as text to its own JSONField, which a raw statement does not pass through.
     for field in ("args", "kwargs", "errors"):
-        object.__setattr__(claim, field, json.loads(getattr(claim, field)))
+        text = getattr(claim, field)
+        object.__setattr__(claim, field, EMPTY[text]() if text in EMPTY else json.loads(text))
     return claim
 
 

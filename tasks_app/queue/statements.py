@@ -41,7 +41,10 @@ def run(name: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[An
         raw: psycopg.Connection[Any] = wrapper.connection
         pooled = wrapper.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS", False)
         raw.prepare_threshold = None if pooled else PREPARE_AFTER
-        with wrapper._prepare_cursor(psycopg.Cursor(raw)) as cursor:  # type: ignore[attr-defined]
+        cursor: Any = psycopg.Cursor(raw)
+        if wrapper.queries_logged or wrapper.execute_wrappers:
+            cursor = wrapper._prepare_cursor(cursor)  # type: ignore[attr-defined] # somebody watches Django's cursors
+        with cursor:
             cursor.execute(text(name), parameters or {})
             found: list[tuple[Any, ...]] = cursor.fetchall() if cursor.description else []
             return found

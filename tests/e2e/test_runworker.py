@@ -263,8 +263,8 @@ def test_django_signals_are_sent_by_the_worker(manage, ledger, tmp_path):
     [
         (["--threads", "0"], "'0': must be a whole number from 1 to 1,000"),
         (["--processes", "many"], "'many': must be a whole number from 1 to 256"),
-        (["--queues", "a,,b"], "'' is no queue"),
-        (["--queues", "a b"], "'a b' is no queue"),
+        (["--queues", "a,,b"], "queue_name='': must be 1 to 100 printable"),
+        (["--queues", "a b"], "queue_name='a b': must be"),
     ],
 )
 def test_a_wrong_argument_is_named_with_its_rule(manage, arguments, message):

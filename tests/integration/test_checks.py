@@ -59,5 +59,6 @@ def test_a_queue_name_that_no_worker_could_be_told_is_refused(settings):
 
     with override_settings(TASKS=tasks):
         assert (
-            "Queue name 'a b' must be 1 to 100 printable characters without spaces" in complaint()
+            "['QUEUES']: queue_name='a b': must be 1 to 100 printable characters without spaces"
+            in complaint()
         )

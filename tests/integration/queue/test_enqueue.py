@@ -112,6 +112,8 @@ def test_arguments_that_cannot_be_stored_are_refused(value):
     ("options", "message"),
     [
         ({"priority": 101}, "priority must be a whole number"),
+        ({"priority": True}, "priority=True: must be a whole number"),
+        ({"run_after": datetime(9999, 12, 31, tzinfo=UTC)}, "must be in the years 2 to 9998"),
         ({"queue_name": "nowhere"}, "nowhere"),
         ({"max_attempts": 0}, "max_attempts=0: must be a whole number from 1 to 1,000"),
         ({"max_attempts": True}, "max_attempts=True"),

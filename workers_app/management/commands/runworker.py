@@ -10,6 +10,8 @@ from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from tasks_app.compat import InvalidTask
+from tasks_app.registry import check_queue_name
 from workers_app.blackbox import BlackBox
 from workers_app.runner import Runner
 from workers_app.supervisor import Supervisor
@@ -74,10 +76,10 @@ class Command(BaseCommand):
 def queue_names(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",")]
     for name in names:
-        if not name or len(name) > 100 or not name.isprintable() or " " in name:
-            raise argparse.ArgumentTypeError(
-                f"{name!r} is no queue: names are 1 to 100 printable characters without spaces"
-            )
+        try:
+            check_queue_name(name)
+        except InvalidTask as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
     return list(dict.fromkeys(names))
 
 

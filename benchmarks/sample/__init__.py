@@ -1,0 +1,3 @@
+"""A Django app with the tasks that our own worker runs in the benchmarks."""
+
+from __future__ import annotations

@@ -1,0 +1,48 @@
+"""What one enqueue costs above the INSERT that it must do: both in autocommit, in alternating blocks."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+
+from benchmarks import children
+from benchmarks.bench import Bench, say
+from benchmarks.report import Line, Table
+
+CALLS = 2_000
+BLOCK = 100
+
+
+def run(bench: Bench) -> Table:
+    system = bench.systems[0]
+    title = f"One enqueue in its own transaction, {bench.scaled(CALLS):,} times a round"
+    columns = {"p50": "median ms", "p99": "p99 ms", "ratio": "ratio of medians in one round"}
+    table = Table("single", title, columns, higher_is_better=False)
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.apps.floor",
+        "single",
+        str(bench.scaled(CALLS)),
+        str(BLOCK),
+    ]
+    ours = table.line(system.name, "task.enqueue() in autocommit")
+    floor = table.line("PostgreSQL", "bare psycopg INSERT of the same row, prepared by psycopg")
+    for number in range(1, bench.rounds + 1):
+        bench.empty(system)
+        bench.settle(system)
+        found = children.answer(command, bench.environment(system), bench.log("single"), 120)
+        medians = [_add(ours, found["ours"]), _add(floor, found["floor"])]
+        ours.add(ratio=medians[0] / medians[1])
+        say(
+            f"  round {number}  {medians[0]:.3f} ms, bare INSERT {medians[1]:.3f} ms,"
+            f" ratio {medians[0] / medians[1]:.2f}"
+        )
+    return table
+
+
+def _add(line: Line, seconds: list[float]) -> float:
+    milliseconds = sorted(value * 1000 for value in seconds)
+    middle = statistics.median(milliseconds)
+    line.add(p50=middle, p99=milliseconds[int(len(milliseconds) * 0.99)])
+    return middle

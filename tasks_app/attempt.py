@@ -8,6 +8,7 @@ import logging
 import random
 import traceback
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
 from types import FunctionType
 from typing import Any
 
@@ -31,6 +32,21 @@ from tasks_app.exceptions import InvalidResult, TaskTimeout, UnknownTask
 from tasks_app.queue import Claim
 
 log = logging.getLogger(__name__)
+
+_failures_only = False
+
+
+def log_failures_only() -> None:
+    """Take Django's own log receivers off the signals of this process, if nobody reads what they say of good tasks.
+
+    They log a line per task at INFO, and a result has to be made for each; a failed task is still logged by them.
+    """
+    global _failures_only
+    if not _failures_only and not compat.task_log.isEnabledFor(logging.INFO):
+        compat.task_started.disconnect(compat.log_task_started)
+        compat.task_finished.disconnect(compat.log_task_finished)
+        _failures_only = True
+
 
 RunAsync = Callable[[Coroutine[Any, Any, Any]], Any]
 """Runs a coroutine to its end on an event loop of the caller's choice."""
@@ -87,10 +103,10 @@ class Attempt:
                 ),
                 id=str(claim.id),
                 status=compat.TaskResultStatus.RUNNING,
-                enqueued_at=claim.enqueued_at,
-                started_at=claim.first_started_at,
+                enqueued_at=datetime.fromtimestamp(claim.enqueued_at, UTC),
+                started_at=datetime.fromtimestamp(claim.first_started_at, UTC),
                 finished_at=None,
-                last_attempted_at=claim.started_at,
+                last_attempted_at=datetime.fromtimestamp(claim.started_at, UTC),
                 args=claim.args,
                 kwargs=claim.kwargs,
                 backend=claim.backend,
@@ -143,7 +159,8 @@ class Attempt:
     def tell_finished(self, outcome: Outcome, value: Any) -> None:
         """Send task_finished if there will be no further attempt."""
         claim = self.claim
-        if not compat.task_finished.has_listeners(self._sender):
+        log_failure = _failures_only and not isinstance(outcome, Succeeded)
+        if not log_failure and not self._has_listeners(compat.task_finished):
             return
         decision = claim.decide(outcome)
         if decision.state not in TERMINAL:
@@ -165,14 +182,19 @@ class Attempt:
                     traceback=decision.error.traceback,
                 )
             )
+        if log_failure:
+            compat.log_task_finished(self._sender, task_result=self.result)
         self._send(compat.task_finished)
 
     @property
     def _sender(self) -> type[compat.BaseTaskBackend]:
         return type(self.task.get_backend())
 
+    def _has_listeners(self, signal: Signal) -> bool:
+        return bool(signal.receivers) and signal.has_listeners(self._sender)
+
     def _send(self, signal: Signal) -> None:
-        if not signal.has_listeners(self._sender):
+        if not self._has_listeners(signal):
             return
         for receiver, answer in signal.send_robust(self._sender, task_result=self.result):
             if isinstance(answer, Exception):

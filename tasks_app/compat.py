@@ -19,7 +19,14 @@ if TYPE_CHECKING or not find_spec("django.tasks"):
     )
     from django_tasks.exceptions import InvalidTaskError as InvalidTask
     from django_tasks.exceptions import TaskResultDoesNotExist
-    from django_tasks.signals import task_enqueued, task_finished, task_started
+    from django_tasks.signals import (
+        log_task_finished,
+        log_task_started,
+        task_enqueued,
+        task_finished,
+        task_started,
+    )
+    from django_tasks.signals import logger as task_log
 else:
     from django.tasks import default_task_backend, task_backends
     from django.tasks.backends.base import BaseTaskBackend
@@ -28,7 +35,14 @@ else:
     from django.tasks.base import Task as CoreTask
     from django.tasks.base import TaskContext, TaskError, TaskResult, TaskResultStatus
     from django.tasks.exceptions import InvalidTask, TaskResultDoesNotExist
-    from django.tasks.signals import task_enqueued, task_finished, task_started
+    from django.tasks.signals import (
+        log_task_finished,
+        log_task_started,
+        task_enqueued,
+        task_finished,
+        task_started,
+    )
+    from django.tasks.signals import logger as task_log
 
     class Task(CoreTask):
         """Django's own is not generic: Task[P, T] is Task."""
@@ -51,8 +65,11 @@ __all__ = [
     "TaskResultDoesNotExist",
     "TaskResultStatus",
     "default_task_backend",
+    "log_task_finished",
+    "log_task_started",
     "task_backends",
     "task_enqueued",
     "task_finished",
+    "task_log",
     "task_started",
 ]

@@ -14,6 +14,7 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError
 
 from tasks_app import conf, events, queue, registry
+from tasks_app.attempt import log_failures_only
 from tasks_app.queue import Claim, Finish, Registration
 from tasks_app.queue.statements import connection
 from workers_app.bell import Bell
@@ -115,6 +116,7 @@ class Runner:
             on_queues=self._on_queues,
             on_fenced=self._on_fenced,
         )
+        log_failures_only()
         self.upkeep = Upkeep(self.executor.end_overdue)
         for part in (self.pool, self.completer, self.heartbeat, self.upkeep):
             part.start()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -32,10 +31,10 @@ class Claim:
     max_attempts: int
     timeout: float | None
     crashes: int
-    enqueued_at: datetime
-    run_at: datetime
-    first_started_at: datetime
-    started_at: datetime
+    enqueued_at: float
+    first_started_at: float
+    started_at: float
+    """Seconds since the epoch: a datetime costs more to make than a small task to run, and few look at it."""
     worker_ids: list[UUID]
     errors: list[dict[str, Any]]
     position: int

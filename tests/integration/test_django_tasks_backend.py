@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from datetime import timedelta
 
@@ -11,7 +12,7 @@ from asgiref.sync import sync_to_async
 from django.db import connection
 from django.test import override_settings
 
-from tasks_app import compat, queue, testing
+from tasks_app import attempt, compat, queue, testing
 from tasks_app.compat import TaskResultStatus
 from tasks_app.exceptions import InvalidArguments, UnknownTask
 from tasks_app.models import Task
@@ -218,3 +219,24 @@ def test_importing_the_decorator_loads_no_model():
         "assert plain.double.max_attempts is None\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@transactional
+def test_where_nobody_reads_info_a_failure_is_still_logged_by_djangos_own_receiver(
+    monkeypatch, caplog
+):
+    monkeypatch.setattr(compat.task_log, "level", logging.ERROR)
+    connected = [compat.task_started.receivers[:], compat.task_finished.receivers[:]]
+    try:
+        attempt.log_failures_only()
+        tasks.noop.enqueue()
+        tasks.fail.using(max_attempts=1).enqueue("wrong")
+        with caplog.at_level(logging.ERROR, compat.task_log.name):
+            testing.drain()
+    finally:
+        monkeypatch.setattr(attempt, "_failures_only", False)
+        compat.task_started.receivers, compat.task_finished.receivers = connected
+
+    (record,) = caplog.records
+    assert "state=FAILED" in record.getMessage()
+    assert record.exc_info[0] is ValueError

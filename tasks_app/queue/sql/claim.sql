@@ -30,4 +30,5 @@ SET state = 'running', fence = fence + 1, attempt = attempt + 1,
     deadline_at = now() + timeout * interval '1 second'
 WHERE id = ANY (ARRAY (SELECT id FROM picked))
 RETURNING id, name, queue, priority, backend, args, kwargs, fence, attempt, max_attempts, timeout, crashes,
-          enqueued_at, run_at, first_started_at, started_at, worker_ids, errors, position
+          extract(epoch FROM enqueued_at)::float8, extract(epoch FROM first_started_at)::float8,
+          extract(epoch FROM started_at)::float8, worker_ids, errors, position

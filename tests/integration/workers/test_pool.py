@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 from uuid_utils.compat import uuid7
@@ -12,8 +11,6 @@ from tests.waiting import eventually
 from workers_app.bell import Bell
 from workers_app.blackbox import BlackBox
 from workers_app.pool import Pool
-
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def claim(fence: int = 1) -> Claim:
@@ -30,10 +27,9 @@ def claim(fence: int = 1) -> Claim:
         max_attempts=3,
         timeout=None,
         crashes=0,
-        enqueued_at=NOW,
-        run_at=NOW,
-        first_started_at=NOW,
-        started_at=NOW,
+        enqueued_at=0.0,
+        first_started_at=0.0,
+        started_at=0.0,
         worker_ids=[uuid7()],
         errors=[],
         position=1,

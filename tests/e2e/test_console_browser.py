@@ -101,7 +101,7 @@ def open_page(server: str, chromium: Any) -> Iterator[OpenPage]:
         )
         if not anonymous:
             client = Client()
-            user, _ = User.objects.get_or_create(username="ada", is_staff=True, is_superuser=True)
+            user, _ = User.objects.get_or_create(username="operator", is_staff=True, is_superuser=True)
             client.force_login(user)
             cookie = {
                 "name": "sessionid",
@@ -141,19 +141,19 @@ def something_of_everything() -> dict[str, Any]:
         errors=[an_error(HOSTILE, HOSTILE * 20, HOSTILE, worker=str(worker.id))],
     )
     make_queue(HOSTILE)
-    queue.pause("mail", by="ada", reason="x" * 200)
+    queue.pause("mail", by="operator", reason="x" * 200)
     for outcome in ("succeeded", "failed", "retried"):
         make_statistic(outcome, 30)
     return {"worker": worker, "running": tasks[State.RUNNING], "failed": failed}
 
 
 def test_logs_in_and_ticks(open_page):
-    User.objects.create_superuser("grace", password="hopper-1906")
+    User.objects.create_superuser("operator", password="of-the-test-1")
     make_task()
     page = open_page("/console/", anonymous=True)
 
-    page.fill("#id_username", "grace")
-    page.fill("#id_password", "hopper-1906")
+    page.fill("#id_username", "operator")
+    page.fill("#id_password", "of-the-test-1")
     page.click("[type=submit]")
 
     page.wait_for_selector("#live[data-live=live]")

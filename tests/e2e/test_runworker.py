@@ -58,7 +58,7 @@ def test_only_the_queues_named_are_served(manage, ledger):
 
 
 def test_a_paused_queue_waits_and_runs_when_resumed(manage):
-    queue.pause("default", by="alice")
+    queue.pause("default", by="operator")
     id = tasks.noop.enqueue().id
     worker = manage("runworker")
     eventually(lambda: Worker.objects.alive().exists(), timeout=20)

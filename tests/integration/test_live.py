@@ -34,7 +34,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def session(db: None) -> Callable[..., Client]:
     def login(*codenames: str, is_staff: bool = True) -> Client:
-        user = User.objects.create_user("ada", is_staff=is_staff)
+        user = User.objects.create_user("operator", is_staff=is_staff)
         user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
         client = Client()
         client.force_login(user)
@@ -221,7 +221,7 @@ def test_a_session_that_ended_is_shown_out(session, monkeypatch, end):
     client = session("view_task")
 
     def change() -> None:
-        user = User.objects.get(username="ada")
+        user = User.objects.get(username="operator")
         if end == "logged out":
             client.logout()
         elif end == "permission taken":

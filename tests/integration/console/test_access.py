@@ -102,14 +102,14 @@ def test_no_page_has_inline_styles_or_scripts(admin_client, client, url):
 def test_a_login_form_sent_from_our_page_passes_the_csrf_check():
     """With `Referrer-Policy: no-referrer` a browser would send `Origin: null`, which Django refuses."""
     client = Client(enforce_csrf_checks=True)
-    User.objects.create_superuser("ada", password="lovelace-1815")
+    User.objects.create_superuser("operator", password="of-the-test-1")
     page = client.get(reverse("admin:login"))
 
     answer = client.post(
         reverse("admin:login"),
         {
-            "username": "ada",
-            "password": "lovelace-1815",
+            "username": "operator",
+            "password": "of-the-test-1",
             "csrfmiddlewaretoken": page.cookies["csrftoken"].value,
         },
     )

@@ -68,7 +68,7 @@ def test_says_what_needs_somebody():
 
 def test_a_paused_queue_is_no_alarm():
     make_task(queue="mail", run_at=timezone.now() - timedelta(minutes=4))
-    queue.pause("mail", by="ada", reason="move")
+    queue.pause("mail", by="operator", reason="move")
     make_worker()
 
     full = read()
@@ -76,7 +76,7 @@ def test_a_paused_queue_is_no_alarm():
     assert full["level"] == "ok"
     assert "paused: mail" in full["sentence"]
     assert next(row["paused"] for row in full["queues"] if row["name"] == "mail").endswith(
-        "by ada: move"
+        "by operator: move"
     )
 
 

@@ -256,9 +256,9 @@ def test_says_why_a_task_waits(viewer):
     assert why(viewer, task).startswith("ready: waits its turn for 10 s; 1 worker can run it")
 
     queue = make_queue("default")
-    queue.paused_at, queue.paused_by, queue.pause_reason = timezone.now(), "ada", "disk full"
+    queue.paused_at, queue.paused_by, queue.pause_reason = timezone.now(), "operator", "disk full"
     queue.save()
-    assert why(viewer, task) == "ready: its queue is paused by ada (disk full)"
+    assert why(viewer, task) == "ready: its queue is paused by operator (disk full)"
 
 
 def test_says_what_became_of_a_task(viewer):

@@ -70,7 +70,7 @@ def test_never_more_than_asked_for_under_a_plan_without_hash_and_merge_joins(wor
 
 def test_a_paused_queue_gives_nothing_until_it_is_resumed(worker):
     id = tasks.noop.enqueue().id
-    queue.pause("default", by="alice", reason="too fast")
+    queue.pause("default", by="operator", reason="too fast")
 
     assert claimed(["default"], 10, worker) == []
 

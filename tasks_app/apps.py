@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.apps import AppConfig
@@ -15,8 +16,11 @@ class TasksAppConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from tasks_app import checks  # noqa: F401 - registers them
+        from tasks_app import checks, compat  # noqa: F401 - checks: registers them
 
+        if not compat.task_log.isEnabledFor(logging.DEBUG):
+            # Django's own receiver logs each enqueueing at DEBUG. Where nobody reads that, no time is spent on it.
+            compat.task_enqueued.disconnect(compat.log_task_enqueued)
         autodiscover_modules("tasks")
         post_migrate.connect(_prepare, sender=self)
 

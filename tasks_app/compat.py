@@ -20,6 +20,7 @@ if TYPE_CHECKING or not find_spec("django.tasks"):
     from django_tasks.exceptions import InvalidTaskError as InvalidTask
     from django_tasks.exceptions import TaskResultDoesNotExist
     from django_tasks.signals import (
+        log_task_enqueued,
         log_task_finished,
         log_task_started,
         task_enqueued,
@@ -36,6 +37,7 @@ else:
     from django.tasks.base import TaskContext, TaskError, TaskResult, TaskResultStatus
     from django.tasks.exceptions import InvalidTask, TaskResultDoesNotExist
     from django.tasks.signals import (
+        log_task_enqueued,
         log_task_finished,
         log_task_started,
         task_enqueued,
@@ -65,6 +67,7 @@ __all__ = [
     "TaskResultDoesNotExist",
     "TaskResultStatus",
     "default_task_backend",
+    "log_task_enqueued",
     "log_task_finished",
     "log_task_started",
     "task_backends",

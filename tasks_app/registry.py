@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Generic, ParamSpec, TypeVar, overload
@@ -23,7 +23,7 @@ MAX_ATTEMPTS = 1_000
 MAX_TIMEOUT = 30 * 24 * 3600.0
 
 _tasks: dict[str, QueueTask[Any, Any]] = {}
-_signatures: dict[Callable[..., Any], inspect.Signature] = {}
+_signatures: dict[Callable[..., Any], Signature] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,17 +208,40 @@ def names() -> list[str]:
 
 
 def check_arguments(
-    task: compat.Task[Any, Any], args: Iterable[Any], kwargs: Mapping[str, Any]
+    task: compat.Task[Any, Any], args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> None:
     """Raise InvalidArguments unless the task's function can be called with these arguments."""
-    function = task.func
-    signature = _signatures.get(function)
-    if signature is None:
-        signature = _signatures[function] = inspect.signature(function)
+    known = _signatures.get(task.func)
+    if known is None:
+        known = _signatures[task.func] = Signature(task.func)
+    if not kwargs and known.takes(len(args) + task.takes_context):
+        return
     context = (None,) if task.takes_context else ()
     try:
-        signature.bind(*context, *args, **kwargs)
+        known.signature.bind(*context, *args, **kwargs)
     except TypeError as error:
         raise InvalidArguments(
-            f"{task.module_path}{signature} cannot be called like this: {error}."
+            f"{task.module_path}{known.signature} cannot be called like this: {error}."
         ) from error
+
+
+class Signature:
+    """A function's signature, and how many positional arguments alone satisfy it: that is soon told, binding is not."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.signature = inspect.signature(function)
+        positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        parameters = list(self.signature.parameters.values())
+        takable = [p for p in parameters if p.kind in positional]
+        needed = [
+            p
+            for p in parameters
+            if p.default is p.empty and p.kind in (*positional, p.KEYWORD_ONLY)
+        ]
+        self._most = len(takable)
+        # A keyword-only parameter without a default is never satisfied by positions.
+        self._least = len(needed) if all(p in takable for p in needed) else self._most + 1
+
+    def takes(self, positions: int) -> bool:
+        """Whether that many positional arguments fit for certain; False: bind to find out."""
+        return self._least <= positions <= self._most

@@ -36,15 +36,24 @@ def run(name: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[An
     prepared statement would be another session's.
     """
     wrapper = connection()
-    wrapper.ensure_connection()
+    if wrapper.connection is None:
+        wrapper.ensure_connection()
+    cursor = _cursor(wrapper)
+    if wrapper.queries_logged or wrapper.execute_wrappers:
+        cursor = wrapper._prepare_cursor(cursor)  # type: ignore[attr-defined] # somebody watches Django's cursors
     with wrapper.wrap_database_errors:
-        raw: psycopg.Connection[Any] = wrapper.connection
+        cursor.execute(text(name), parameters or {})
+        found: list[tuple[Any, ...]] = cursor.fetchall() if cursor.description else []
+        return found
+
+
+def _cursor(wrapper: BaseDatabaseWrapper) -> Any:
+    """A cursor of this connection that binds on the server; kept with the connection, since making one takes longer
+    than much of what is done with it."""
+    raw: psycopg.Connection[Any] = wrapper.connection
+    cursor = wrapper.__dict__.get("taskqueue_cursor")
+    if cursor is None or cursor.connection is not raw:
         pooled = wrapper.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS", False)
         raw.prepare_threshold = None if pooled else PREPARE_AFTER
-        cursor: Any = psycopg.Cursor(raw)
-        if wrapper.queries_logged or wrapper.execute_wrappers:
-            cursor = wrapper._prepare_cursor(cursor)  # type: ignore[attr-defined] # somebody watches Django's cursors
-        with cursor:
-            cursor.execute(text(name), parameters or {})
-            found: list[tuple[Any, ...]] = cursor.fetchall() if cursor.description else []
-            return found
+        cursor = wrapper.__dict__["taskqueue_cursor"] = psycopg.Cursor(raw)
+    return cursor

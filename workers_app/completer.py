@@ -42,40 +42,51 @@ class Completer:
         self._thread.join(timeout)
 
     def _loop(self) -> None:
-        while (first := self._inbox.get()) is not None:
-            batch = [first]
-            last = False
-            while len(batch) < BATCH:
-                try:
-                    more = self._inbox.get_nowait()
-                except Empty:
-                    break
-                if more is None:
-                    last = True
-                    break
-                batch.append(more)
-            self._flush(batch)
-            if last:
-                break
-
-    def _flush(self, batch: list[Finish]) -> None:
-        while batch:
-            try:
-                answers = persistently(lambda: queue.finish(batch), until=self._give_up)  # noqa: B023
-            except GaveUp:
-                log.warning("%d outcomes were not written; their tasks will run again", len(batch))
-                self._on_answered(batch)
+        again: list[Finish] = []
+        closing = False
+        while again or not closing:
+            batch, closing = self._next(again, closing)
+            again = self._flush(batch) if batch else []
+            if again and self._give_up():
+                self._lose(again)
                 return
-            busy = [f for f in batch if answers[f.claim.id] is Answer.BUSY]
-            for finish in batch:
-                if answers[finish.claim.id] is Answer.STALE:
-                    log.warning(
-                        "task %s: the outcome of attempt %d (fence %d) was refused, a newer one owns the task",
-                        finish.claim.id,
-                        finish.claim.attempt,
-                        finish.claim.fence,
-                    )
-            self._on_answered([f for f in batch if f not in busy])
-            batch = busy
-            if busy:
+            if again:
                 time.sleep(BUSY_WAIT)
+
+    def _next(self, again: list[Finish], closing: bool) -> tuple[list[Finish], bool]:
+        """What was busy and what has come since, at most BATCH; and whether no more will come."""
+        batch = list(again)
+        wait = not again
+        while len(batch) < BATCH and not closing:
+            try:
+                more = self._inbox.get(block=wait)
+            except Empty:
+                break
+            wait = False
+            if more is None:
+                closing = True
+            else:
+                batch.append(more)
+        return batch, closing
+
+    def _flush(self, batch: list[Finish]) -> list[Finish]:
+        """Write them; those that others held."""
+        try:
+            answers = persistently(lambda: queue.finish(batch), until=self._give_up)
+        except GaveUp:
+            self._lose(batch)
+            return []
+        for finish in batch:
+            if answers[finish.claim.key] is Answer.STALE:
+                log.warning(
+                    "task %s: the outcome of attempt %d (fence %d) was refused, a newer one owns the task",
+                    finish.claim.id,
+                    finish.claim.attempt,
+                    finish.claim.fence,
+                )
+        self._on_answered([f for f in batch if answers[f.claim.key] is not Answer.BUSY])
+        return [f for f in batch if answers[f.claim.key] is Answer.BUSY]
+
+    def _lose(self, batch: list[Finish]) -> None:
+        log.warning("%d outcomes were not written; their tasks will run again", len(batch))
+        self._on_answered(batch)

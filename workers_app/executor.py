@@ -10,12 +10,14 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 from uuid import UUID
 
+from asgiref.sync import sync_to_async
 from django.db import close_old_connections
 
 from tasks_app.attempt import attempt, timed_out
 from tasks_app.engine.outcomes import Outcome, Released, UnknownName
 from tasks_app.engine.payload import clean_text
 from tasks_app.queue import Claim, Finish
+from workers_app.part import part
 from workers_app.sandbox import attempt_alone
 
 log = logging.getLogger(__name__)
@@ -78,12 +80,14 @@ class Executor:
         with self._starting_loop:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="async", daemon=True).start()
+                part("async", self._loop.run_forever).start()
         return asyncio.run_coroutine_threadsafe(_contained(coroutine), self._loop).result()()
 
 
 async def _contained(coroutine: Coroutine[Any, Any, Any]) -> Callable[[], Any]:
     """The coroutine's value or exception, behind a call: SystemExit and KeyboardInterrupt would end the loop."""
+    # The connections that async code uses are those of the one thread behind sync_to_async.
+    await sync_to_async(close_old_connections)()
     try:
         value = await coroutine
     except (SystemExit, KeyboardInterrupt) as error:
@@ -93,4 +97,6 @@ async def _contained(coroutine: Coroutine[Any, Any, Any]) -> Callable[[], Any]:
             raise caught
 
         return again
+    finally:
+        await sync_to_async(close_old_connections)()
     return lambda: value

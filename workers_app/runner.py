@@ -23,6 +23,7 @@ from workers_app.completer import Completer
 from workers_app.executor import Executor
 from workers_app.heartbeat import Heartbeat
 from workers_app.lifeline import Lifeline
+from workers_app.parent import ignore
 from workers_app.patience import GaveUp, persistently
 from workers_app.pool import Pool
 from workers_app.upkeep import Upkeep
@@ -38,6 +39,11 @@ UNSTARTED_TIMEOUT = 2.0
 LEAVE_TIMEOUT = 2.0
 """Seconds that a worker told to leave at once may spend on giving its tasks back."""
 
+DRAIN = signal.SIGUSR1
+"""Signal that tells a runner to drain; a second one, to leave at once."""
+
+EXIT_DONE = 64
+"""Exit status of a worker that ended in order. Not 0: a task may call os._exit(0)."""
 EXIT_FENCED = 75
 """Exit status of a worker that was declared dead: another incarnation shall take its place."""
 
@@ -86,15 +92,17 @@ class Runner:
         self._end()
         log.info("worker %s stopped", self.name)
 
+    def handle_signals(self) -> None:
+        """Obey DRAIN, which comes from the supervisor, and nothing else.
+
+        What the whole process group gets (Ctrl-C, a service manager's SIGTERM) reaches the supervisor too, which passes
+        it on once: heard here as well, it would count twice.
+        """
+        signal.signal(DRAIN, self._on_drain)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, ignore)
+
     def _start(self) -> None:
-        for number, handler in (
-            (signal.SIGTERM, self._on_term),
-            (
-                signal.SIGINT,
-                _ignore,
-            ),  # Ctrl-C reaches the whole group; the supervisor passes it on as SIGTERM
-        ):
-            signal.signal(number, handler)
         serial = persistently(queue.take_serial, until=lambda: self.stopping)
         self.lifeline = Lifeline(serial, self._on_hint)
         direct = self.lifeline.start()
@@ -197,10 +205,12 @@ class Runner:
     def _leave(self) -> None:
         """End at once; what still runs goes back to the queue, and what it would have written is refused."""
         try:
+            self.completer.close(LEAVE_TIMEOUT)
+            self.heartbeat.close()  # or it would find the worker retired, and take that for a fence
             self._retire()
             events.stop()
         finally:
-            os._exit(0)
+            os._exit(EXIT_DONE)
 
     def _retire(self) -> None:
         deadline = time.monotonic() + LEAVE_TIMEOUT
@@ -210,7 +220,7 @@ class Runner:
         except GaveUp:
             log.warning("database unreachable: what it held is taken back when its lease ends")
 
-    def _on_term(self, number: int, frame: FrameType | None) -> None:
+    def _on_drain(self, number: int, frame: FrameType | None) -> None:
         self._leaving = self.stopping
         self.stopping = True
         self.bell.ring()
@@ -234,8 +244,3 @@ class Runner:
         # Another worker has or will have our tasks: whatever still runs here must not go on.
         log.error("worker %s was declared dead and leaves", self.name)
         os._exit(EXIT_FENCED)
-
-
-def _ignore(number: int, frame: FrameType | None) -> None:
-    # A handler, not SIG_IGN: that would be inherited by programs that tasks start.
-    return

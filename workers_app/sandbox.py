@@ -37,7 +37,7 @@ def attempt_alone(claim: Claim) -> Outcome:
         if not ours.poll(claim.timeout):
             return timed_out(claim)
         outcome: Outcome = ours.recv()
-    except EOFError:
+    except (EOFError, OSError):  # it ended before or while it sent something
         child.join(END_TIMEOUT)
         if not started:
             log.error("the process for task %s did not start (%s)", claim.id, how(child.exitcode))
@@ -57,7 +57,8 @@ def attempt_alone(claim: Claim) -> Outcome:
 def how(exit_code: int | None) -> str:
     """In words, how a process ended."""
     if exit_code is not None and exit_code < 0:
-        return f"signal {-exit_code}, {signal.Signals(-exit_code).name}"
+        known = {number.value: number.name for number in signal.Signals}
+        return f"signal {-exit_code}, {known.get(-exit_code, 'without a name')}"
     return f"exit status {exit_code}"
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from django.db import connections
+from django.db import DatabaseError, connections
 from uuid_utils.compat import uuid7
 
 from tasks_app import queue
@@ -20,7 +20,7 @@ from workers_app.blackbox import BlackBox
 from workers_app.parent import die_with_parent
 from workers_app.part import EXIT_FAILED
 from workers_app.patience import GaveUp, persistently
-from workers_app.runner import EXIT_FENCED, Runner
+from workers_app.runner import DRAIN, EXIT_DONE, EXIT_FENCED, Runner
 from workers_app.sandbox import how
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class Supervisor:
     def run(self) -> None:
         """Until every runner is done, or has ended after a signal."""
         # Blocked and waited for: no handler interrupts anything, and no signal is lost between two waits.
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {*SIGNALS, DRAIN})
         gc.freeze()
         while any(not place.done for place in self._places):
             self._start_due()
@@ -88,12 +88,14 @@ class Supervisor:
             place.pid = pid
             return
         # The child must never return into the parent's code.
-        status = 1
+        status = EXIT_FAILED
         try:
             die_with_parent(parent)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-            self._make_runner(place.worker, place.number, place.black_box).run()
-            status = 0
+            runner = self._make_runner(place.worker, place.number, place.black_box)
+            runner.handle_signals()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {*SIGNALS, DRAIN})
+            runner.run()
+            status = EXIT_DONE
         except Exception:
             log.exception("runner failed")
         finally:
@@ -104,7 +106,7 @@ class Supervisor:
         self._stopping = True
         for place in self._places:
             if place.pid:
-                os.kill(place.pid, signal.SIGTERM)
+                os.kill(place.pid, DRAIN)
             else:
                 place.done = True
 
@@ -118,7 +120,7 @@ class Supervisor:
                 self._ended(place, os.waitstatus_to_exitcode(status))
 
     def _ended(self, place: Place, code: int) -> None:
-        if code == 0:
+        if code == EXIT_DONE:
             place.done = True
             return
         if code != EXIT_FENCED:
@@ -141,5 +143,5 @@ class Supervisor:
                 lambda: queue.bury(worker, started), until=lambda: time.monotonic() > deadline
             )
             persistently(queue.rescue, until=lambda: time.monotonic() > deadline)
-        except GaveUp:
-            log.warning("its tasks are taken back when its lease ends")
+        except (GaveUp, DatabaseError) as error:
+            log.warning("its tasks are taken back when its lease ends: %s", error)

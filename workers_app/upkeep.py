@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from django.db import InterfaceError, OperationalError
 
-from tasks_app import queue
+from tasks_app import queue, registry
 from tasks_app.queue.statements import connection
 from workers_app.part import part
 
@@ -23,6 +23,7 @@ CHORES: list[tuple[float, Callable[[], object]]] = [
     (0.5, queue.promote),
     (0.5, queue.rescue),
     (5.0, queue.find_queues),
+    (5.0, lambda: queue.ungate(registry.names())),
     (3600.0, queue.make_days),
 ]
 """(seconds between two runs, verb)."""

@@ -77,8 +77,8 @@ def decide(outcome: Outcome, *, attempt: int, max_attempts: int, crashes: int) -
             return Decision(State.SUCCEEDED, result=result)
         case Raised(error, None):
             return Decision(State.FAILED, reason=Reason.DISCARDED, error=error)
-        case Raised(error, float() as wait) | TimedOut(error, float() as wait) if (
-            attempt < max_attempts
+        case Raised(error, wait) | TimedOut(error, wait) if (
+            wait is not None and attempt < max_attempts
         ):
             return Decision(State.SCHEDULED, delay=wait, error=error)
         case Raised(error):

@@ -32,9 +32,9 @@ class Backoff:
     def delay(self, attempt: int, rand: float) -> float:
         """Seconds to wait after attempt number `attempt` (1 is the first); `rand` is uniform in [0, 1)."""
         try:
-            wait = min(self.cap, self.base * self.factor ** (attempt - 1))
+            wait = float(min(self.cap, self.base * self.factor ** (attempt - 1)))
         except OverflowError:
-            wait = self.cap
+            wait = float(self.cap)
         wait = min(wait, MAX_DELAY)
         return wait * rand if self.jitter else wait
 

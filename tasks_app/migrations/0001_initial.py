@@ -205,7 +205,11 @@ class Migration(migrations.Migration):
                 (
                     "death",
                     models.TextField(
-                        choices=[("crashed", "Crashed"), ("lease-expired", "Lease Expired")],
+                        choices=[
+                            ("crashed", "Crashed"),
+                            ("silent", "Silent"),
+                            ("lease-expired", "Lease Expired"),
+                        ],
                         null=True,
                     ),
                 ),

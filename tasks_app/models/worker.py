@@ -24,6 +24,8 @@ class Worker(models.Model):
     class Death(models.TextChoices):
         CRASHED = "crashed"
         """Its process died: seen by its parent, or its lock was free while its beats had ceased."""
+        SILENT = "silent"
+        """Its lock was free and its beats had ceased, but nobody could see whether the server had just recovered."""
         LEASE_EXPIRED = "lease-expired"
         """Not heard of for a whole lease; it may still run somewhere."""
 

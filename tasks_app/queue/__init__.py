@@ -14,6 +14,7 @@ from tasks_app.queue.fleet import (
     register,
     retire,
     take_serial,
+    ungate,
 )
 from tasks_app.queue.partitions import ensure as make_days
 from tasks_app.queue.upkeep import find_queues, promote, rescue
@@ -41,4 +42,5 @@ __all__ = [
     "resume",
     "retire",
     "take_serial",
+    "ungate",
 ]

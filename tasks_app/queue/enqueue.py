@@ -43,8 +43,9 @@ def enqueue(specs: Sequence[Spec]) -> None:
     if not specs:
         return
     if len(specs) == 1:
-        statements.run("enqueue_one", {column: getattr(specs[0], column) for column in COLUMNS})
+        values = {column: getattr(specs[0], column) for column in COLUMNS}
+        statements.run("enqueue_one", values, prepare=True)
     else:
         arrays = {column: [getattr(spec, column) for spec in specs] for column in COLUMNS}
-        statements.run("enqueue", arrays)
+        statements.run("enqueue", arrays, prepare=True)
     events.wake({spec.queue for spec in specs})

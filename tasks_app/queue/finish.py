@@ -53,8 +53,8 @@ class Finish:
         return None if self.ran is None else time.monotonic() - self.ended + self.ran
 
 
-def finish(batch: Sequence[Finish]) -> dict[UUID, Answer]:
-    """Write a batch in one transaction; an answer for each task.
+def finish(batch: Sequence[Finish]) -> dict[tuple[UUID, int], Answer]:
+    """Write a batch in one transaction; an answer for each claim, by its key.
 
     A value that the database refuses fails its own task, not the batch.
     """
@@ -68,7 +68,7 @@ def finish(batch: Sequence[Finish]) -> dict[UUID, Answer]:
         return finish(batch[:half]) | finish(batch[half:])
 
 
-def _write(batch: Sequence[Finish]) -> dict[UUID, Answer]:
+def _write(batch: Sequence[Finish]) -> dict[tuple[UUID, int], Answer]:
     answers = statements.run(
         "finish",
         {
@@ -85,7 +85,7 @@ def _write(batch: Sequence[Finish]) -> dict[UUID, Answer]:
             "error": [_error_text(f) for f in batch],
         },
     )
-    return {id: Answer(answer) for id, answer in answers}
+    return {(id, fence): Answer(answer) for id, fence, answer in answers}
 
 
 def _error_text(finish: Finish) -> str | None:

@@ -52,11 +52,23 @@ def register(worker: Registration) -> None:
             "lease": conf.settings().LEASE,
         },
     )
-    names = sorted(worker.capabilities)
-    while moved := statements.run("ungate", {"names": names, "limit": CHUNK}):
-        events.wake({queue for (queue,) in moved})
+    ungate(worker.capabilities)
+
+
+def ungate(names: Collection[str]) -> int:
+    """Make ready what waited for a worker that knows these tasks; how many.
+
+    While several versions of the code run, an older worker gates what it cannot import: a newer one that is alive
+    already has to find it.
+    """
+    total = 0
+    while True:
+        moved = statements.run("ungate", {"names": sorted(names), "limit": CHUNK})
+        total += len(moved)
+        if moved:
+            events.wake({queue for (queue,) in moved})
         if len(moved) < CHUNK:
-            break
+            return total
 
 
 def beat(worker: UUID) -> list[str] | None:

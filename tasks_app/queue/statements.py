@@ -14,8 +14,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from tasks_app import conf
 
 FOLDER = Path(__file__).parent / "sql"
-PREPARE_AFTER = 2
-"""Runs of a statement on one connection after which PostgreSQL keeps its plan."""
+PREPARE_AFTER = 1_000_000
+"""Runs after which psycopg prepares unasked: never. None would forbid it even when asked."""
 
 
 def connection() -> BaseDatabaseWrapper:
@@ -28,32 +28,36 @@ def text(name: str) -> str:
     return (FOLDER / f"{name}.sql").read_text()
 
 
-def run(name: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+def run(
+    name: str, parameters: Mapping[str, Any] | None = None, *, prepare: bool = False
+) -> list[tuple[Any, ...]]:
     """Rows that the statement returns; in autocommit mode it is a transaction of its own.
 
-    Parameters are bound by the server, and the statement is prepared, unlike with Django's own cursors: planning costs
-    more than running it. Not where Django is told that a pooler stands between (DISABLE_SERVER_SIDE_CURSORS): a
-    prepared statement would be another session's.
+    Parameters are bound by the server, unlike with Django's own cursors. With `prepare` the plan is kept too: only for
+    statements that have just one. That of a claim depends on how many tasks there are now, and a kept one would be the
+    plan for an empty table when a million tasks arrive.
     """
     wrapper = connection()
     if wrapper.connection is None:
         wrapper.ensure_connection()
     cursor = _cursor(wrapper)
+    options: dict[str, Any] = {"prepare": prepare}
     if wrapper.queries_logged or wrapper.execute_wrappers:
-        cursor = wrapper._prepare_cursor(cursor)  # type: ignore[attr-defined] # somebody watches Django's cursors
+        # Somebody watches Django's cursors, which know no such option.
+        cursor, options = wrapper._prepare_cursor(cursor), {}  # type: ignore[attr-defined]
     with wrapper.wrap_database_errors:
-        cursor.execute(text(name), parameters or {})
+        cursor.execute(text(name), parameters or {}, **options)
         found: list[tuple[Any, ...]] = cursor.fetchall() if cursor.description else []
         return found
 
 
 def _cursor(wrapper: BaseDatabaseWrapper) -> Any:
-    """A cursor of this connection that binds on the server; kept with the connection, since making one takes longer
-    than much of what is done with it."""
+    """A cursor that binds on the server; kept with its connection, since it takes long to make beside a short INSERT."""
     raw: psycopg.Connection[Any] = wrapper.connection
     cursor = wrapper.__dict__.get("taskqueue_cursor")
     if cursor is None or cursor.connection is not raw:
-        pooled = wrapper.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS", False)
-        raw.prepare_threshold = None if pooled else PREPARE_AFTER
+        if not wrapper.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS", False):
+            # Django turns preparing off. It stays off behind a pooler, where a statement would be another session's.
+            raw.prepare_threshold = PREPARE_AFTER
         cursor = wrapper.__dict__["taskqueue_cursor"] = psycopg.Cursor(raw)
     return cursor

@@ -101,7 +101,9 @@ def open_page(server: str, chromium: Any) -> Iterator[OpenPage]:
         )
         if not anonymous:
             client = Client()
-            user, _ = User.objects.get_or_create(username="operator", is_staff=True, is_superuser=True)
+            user, _ = User.objects.get_or_create(
+                username="operator", is_staff=True, is_superuser=True
+            )
             client.force_login(user)
             cookie = {
                 "name": "sessionid",

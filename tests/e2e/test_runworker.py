@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from django.db import connection
 
 from tasks_app import queue
 from tasks_app.models import Task, Worker
@@ -208,6 +209,49 @@ def test_ctrl_c_drains_like_sigterm(manage):
 
     assert worker.wait() == 0
     assert set(Worker.objects.values_list("state", flat=True)) == {"stopped"}
+
+
+def test_sigterm_to_the_whole_group_drains_as_to_the_supervisor_alone(manage, ledger, tmp_path):
+    """What a service manager sends: every process gets it, and it must not count as two."""
+    gate = tmp_path / "gate"
+    id = tasks.wait_for_file.enqueue(str(ledger), "a", str(gate)).id
+    worker = manage("runworker", "--threads", "1")
+    eventually(lambda: lines(ledger), timeout=20)
+
+    os.killpg(worker.pid, signal.SIGTERM)
+    eventually(lambda: "drains" in worker.output)
+    gate.touch()
+
+    assert worker.wait() == 0
+    row = Task.objects.get(id=id)
+    assert (row.state, row.fence, row.lease_losses) == ("succeeded", 1, 0)
+
+
+@pytest.mark.parametrize("how", ["exits", "is killed by a real-time signal"])
+def test_a_task_that_ends_its_process_quietly_is_poison_too(manage, ledger, how):
+    task = tasks.exit_process if how == "exits" else tasks.signal_process
+    id = task.enqueue().id
+    worker = manage("runworker", "--threads", "1")
+
+    eventually(lambda: state_of(id) == "failed", timeout=40)
+    row = Task.objects.get(id=id)
+    assert (row.reason, row.crashes) == ("poison", 4)
+    after = tasks.noop.enqueue()
+    eventually(lambda: state_of(after.id) == "succeeded")
+    worker.terminate()
+    assert worker.wait() == 0
+
+
+def test_a_gated_task_is_found_by_a_worker_that_knew_it_all_along(manage):
+    worker = manage("runworker")
+    eventually(lambda: Worker.objects.alive().exists(), timeout=20)
+    id = tasks.noop.using(run_after=timedelta(hours=1)).enqueue().id
+    with connection.cursor() as cursor:  # as an older worker leaves it, that lives beside this one
+        cursor.execute("UPDATE tq_task_live SET state = 'gated', reason = 'unknown-name'")
+
+    eventually(lambda: state_of(id) == "succeeded", timeout=15)
+    worker.terminate()
+    assert worker.wait() == 0
 
 
 def test_a_runner_that_dies_is_replaced(manage):

@@ -140,6 +140,16 @@ def crash(ledger):
     ctypes.string_at(0)
 
 
+@task
+def exit_process():
+    os._exit(0)
+
+
+@task
+def signal_process():
+    os.kill(os.getpid(), 40)
+
+
 @task(timeout=0.3, max_attempts=1)
 def sleep_too_long(ledger):
     time.sleep(1.5)

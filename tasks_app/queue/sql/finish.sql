@@ -3,6 +3,7 @@
 -- Walks the primary key. `= ANY (ARRAY (…))` forces that, and tells the planner to expect several rows: joined to
 -- `accepted` itself, of which it expects one, it would loop over all rows for each row.
 -- Locks the rows in id order; those that others hold are skipped, and answered `busy`: repeat them.
+-- A batch may hold two outcomes of one task, of an older and a newer claim: everything is joined by id and fence.
 -- Answers per row: accepted, busy, or stale (rescued meanwhile: a newer attempt owns the task).
 -- Callers: queue.finish, for releases too.
 WITH outcome AS MATERIALIZED (
@@ -23,7 +24,7 @@ WITH outcome AS MATERIALIZED (
     ORDER BY id
     FOR UPDATE SKIP LOCKED
 ), accepted AS MATERIALIZED (
-    SELECT o.id, o.to_state FROM outcome o JOIN held h USING (id, fence) WHERE h.state = 'running'
+    SELECT o.id, o.fence, o.to_state FROM outcome o JOIN held h USING (id, fence) WHERE h.state = 'running'
 ), ended AS (
     DELETE FROM tq_task_live
     WHERE id = ANY (ARRAY (SELECT id FROM accepted WHERE to_state IN ('succeeded', 'failed', 'cancelled')))
@@ -35,7 +36,7 @@ WITH outcome AS MATERIALIZED (
     SELECT e.id, e.name, e.queue, e.backend, e.priority, o.to_state, o.to_reason, e.args, e.kwargs, e.enqueued_at,
            e.run_at, e.timeout, e.fence, e.attempt, e.max_attempts, e.crashes + o.crashed::int, e.lease_losses,
            e.worker_ids, e.first_started_at, o.began_at, now(), e.errors || o.new_errors, o.result_text::jsonb
-    FROM ended e JOIN outcome o USING (id)
+    FROM ended e JOIN outcome o USING (id, fence)
 ), back AS (
     UPDATE tq_task_live l
     SET state = o.to_state,
@@ -48,15 +49,16 @@ WITH outcome AS MATERIALIZED (
         started_at = CASE WHEN o.ran IS NULL THEN NULL ELSE o.began_at END,
         errors = l.errors || o.new_errors
     FROM outcome o
-    WHERE l.id = ANY (ARRAY (SELECT id FROM accepted WHERE to_state IN ('scheduled', 'ready', 'gated'))) AND l.id = o.id
-    RETURNING l.id, l.queue, l.name
+    WHERE l.id = ANY (ARRAY (SELECT id FROM accepted WHERE to_state IN ('scheduled', 'ready', 'gated')))
+      AND l.id = o.id AND l.fence = o.fence
+    RETURNING l.id, l.fence, l.queue, l.name
 ), attempts AS (
     SELECT e.queue, e.name, o.to_state AS outcome, o.began_at - e.run_at AS wait, o.ran
-    FROM ended e JOIN outcome o USING (id)
+    FROM ended e JOIN outcome o USING (id, fence)
     UNION ALL
     -- run_at of a retried task is already that of its next attempt.
     SELECT b.queue, b.name, CASE WHEN o.crashed THEN 'crashed' ELSE 'retried' END, o.began_at - h.due_at, o.ran
-    FROM back b JOIN outcome o USING (id) JOIN held h USING (id)
+    FROM back b JOIN outcome o USING (id, fence) JOIN held h USING (id, fence)
     WHERE o.ran IS NOT NULL
 ), counted AS (
     INSERT INTO tq_statistic (at, queue, name, outcome, wait_bucket, run_bucket, count)
@@ -69,11 +71,11 @@ WITH outcome AS MATERIALIZED (
     ) AS measured
     GROUP BY queue, name, outcome, wait_bucket, run_bucket
 )
-SELECT o.id,
+SELECT o.id, o.fence,
        CASE
-           WHEN o.id IN (SELECT id FROM accepted) THEN 'accepted'
+           WHEN (o.id, o.fence) IN (SELECT id, fence FROM accepted) THEN 'accepted'
            -- Not "state = 'running'": that would invite the index on running tasks, which is the longer way.
-           WHEN o.id IN (SELECT l.id FROM tq_task_live l JOIN outcome USING (id, fence)
+           WHEN (o.id, o.fence) IN (SELECT l.id, l.fence FROM tq_task_live l JOIN outcome USING (id, fence)
                          WHERE l.id = ANY (%(id)s::uuid[]) AND l.worker_id IS NOT NULL)
                THEN 'busy'
            ELSE 'stale'

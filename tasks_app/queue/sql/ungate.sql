@@ -1,5 +1,5 @@
 -- Makes ready again what waited for a worker that knows its name; answers their queues.
--- Walks tq_live_gated. Locks the rows in id order. Caller: queue.register.
+-- Walks tq_live_gated. Locks the rows in id order. Caller: queue.ungate.
 WITH runnable AS MATERIALIZED (
     SELECT id FROM tq_task_live
     WHERE state = 'gated' AND reason = 'unknown-name' AND name = ANY (%(names)s::text[])

@@ -29,7 +29,7 @@ def test_the_lost_claim_can_never_be_finished(worker):
 
     answers = queue.finish([queue.Finish(claim, claim.decide(Succeeded("1")), ran=0.1)])
 
-    assert answers == {claim.id: queue.Answer.STALE}
+    assert answers == {claim.key: queue.Answer.STALE}
 
 
 def test_another_workers_tasks_are_not_touched(worker, register):

@@ -28,6 +28,7 @@ ERROR = AttemptError("builtins.ValueError", "no", "Traceback …")
         (Raised(ERROR, 5.0), 2, 0, State.SCHEDULED, None),
         (Raised(ERROR, 5.0), 3, 0, State.FAILED, Reason.EXHAUSTED),
         (Raised(ERROR, 0.0), 1, 0, State.SCHEDULED, None),  # no wait is not "no retry"
+        (Raised(ERROR, 10), 1, 0, State.SCHEDULED, None),  # whole seconds are seconds
         (Raised(ERROR, None), 1, 0, State.FAILED, Reason.DISCARDED),
         (TimedOut(ERROR, 5.0), 2, 0, State.SCHEDULED, None),
         (TimedOut(ERROR, 5.0), 3, 0, State.FAILED, Reason.TIMEOUT),

@@ -15,6 +15,11 @@ def test_the_wait_doubles_up_to_the_cap():
     assert [backoff.delay(n, 0.5) for n in range(1, 8)] == [2, 4, 8, 16, 32, 60, 60]
 
 
+def test_the_wait_is_a_float_whatever_the_fields_are():
+    assert type(Backoff(base=10, factor=2, cap=15, jitter=False).delay(1, 0.5)) is float
+    assert type(Backoff(base=10, factor=2, cap=15, jitter=False).delay(9, 0.5)) is float
+
+
 def test_full_jitter_takes_a_random_part_of_the_whole_wait():
     backoff = Backoff(base=10, factor=2)
 

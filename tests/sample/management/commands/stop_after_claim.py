@@ -32,4 +32,4 @@ class Command(BaseCommand):
         print("claimed", flush=True)
         os.kill(os.getpid(), signal.SIGSTOP)
         answers = queue.finish([queue.Finish(claim, claim.decide(Succeeded('"late"')), ran=0.1)])
-        print(answers[claim.id], flush=True)
+        print(answers[claim.key], flush=True)

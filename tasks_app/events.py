@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterable
 
 from django.db import DatabaseError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from tasks_app import conf
 from tasks_app.models import Queue
@@ -109,12 +110,15 @@ class Sender:
 _sender = Sender()
 
 
-def wake(queues: Iterable[str]) -> None:
-    """Tell workers, soon after this transaction has committed, that these queues have work."""
+def wake(queues: Iterable[str], *, within: BaseDatabaseWrapper | None = None) -> None:
+    """Tell workers that these queues have work, soon after the transaction under way has committed.
+
+    `within` is this thread's connection, if it is at hand.
+    """
     named = set(queues)
-    alias = conf.settings().DATABASE
-    if connections[alias].in_atomic_block:
-        transaction.on_commit(lambda: _sender.send(named), using=alias, robust=True)
+    wrapper = within or connections[conf.settings().DATABASE]
+    if wrapper.in_atomic_block:
+        transaction.on_commit(lambda: _sender.send(named), using=wrapper.alias, robust=True)
     else:
         _sender.send(named)
 

@@ -29,15 +29,19 @@ def text(name: str) -> str:
 
 
 def run(
-    name: str, parameters: Mapping[str, Any] | None = None, *, prepare: bool = False
+    name: str,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    prepare: bool = False,
+    on: BaseDatabaseWrapper | None = None,
 ) -> list[tuple[Any, ...]]:
-    """Rows that the statement returns; in autocommit mode it is a transaction of its own.
+    """Rows that the statement returns, on this thread's connection (`on`, if it is at hand); in autocommit mode it is a transaction of its own.
 
     Parameters are bound by the server, unlike with Django's own cursors. With `prepare` the plan is kept too: only for
     statements that have just one. That of a claim depends on how many tasks there are now, and a kept one would be the
     plan for an empty table when a million tasks arrive.
     """
-    wrapper = connection()
+    wrapper = on or connection()
     if wrapper.connection is None:
         wrapper.ensure_connection()
     cursor = _cursor(wrapper)

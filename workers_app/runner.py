@@ -8,6 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import Sequence
+from functools import partial
 from types import FrameType
 from uuid import UUID
 
@@ -36,6 +37,8 @@ PREFETCH_TIME = 0.5
 """Claims are fetched ahead only as far as the slots are expected to start them within these seconds."""
 UNSTARTED_TIMEOUT = 2.0
 """Seconds after which a claim that no slot has started is given back."""
+LOST_CLAIM_AGE = 30.0
+"""Seconds after which a claim that is not in hand will not come any more."""
 LEAVE_TIMEOUT = 2.0
 """Seconds that a worker told to leave at once may spend on giving its tasks back."""
 
@@ -125,7 +128,12 @@ class Runner:
             on_fenced=self._on_fenced,
         )
         log_failures_only()
-        self.upkeep = Upkeep(self.executor.end_overdue)
+        self.upkeep = Upkeep(
+            [
+                (0.5, self.executor.end_overdue),
+                (LOST_CLAIM_AGE, partial(self._disown, LOST_CLAIM_AGE)),
+            ]
+        )
         for part in (self.pool, self.completer, self.heartbeat, self.upkeep):
             part.start()
 
@@ -150,17 +158,22 @@ class Runner:
             claims = queue.claim(self.queues, room, self.worker)
         except (OperationalError, InterfaceError) as error:
             log.warning("claim without an answer: %s", str(error).strip())
+            connection().close()
             self._disown()
             return []
         self.in_hand.update((claim.key, claim) for claim in claims)
         return claims
 
-    def _disown(self) -> None:
-        # The claim may have been committed before its answer was lost: such tasks would run for ever, in no slot.
-        connection().close()
+    def _disown(self, older_than: float = 0.0) -> None:
+        """Give back what was claimed for this worker without its knowing: it would run for ever, in no slot.
+
+        At once after a claim without an answer, and again later: the server may commit such a claim after all.
+        """
         in_hand = [claim.id for claim in list(self.in_hand.values())]
         try:
-            persistently(lambda: queue.disown(self.worker, in_hand), until=lambda: self.stopping)
+            persistently(
+                lambda: queue.disown(self.worker, in_hand, older_than), until=lambda: self.stopping
+            )
         except GaveUp:
             return  # What is left running is rescued when this worker has retired.
 

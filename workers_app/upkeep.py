@@ -31,8 +31,9 @@ TICK = 0.25
 
 
 class Upkeep:
-    def __init__(self, end_overdue: Callable[[], object]) -> None:
-        self._chores = [*CHORES, (0.5, end_overdue)]
+    def __init__(self, own_chores: list[tuple[float, Callable[[], object]]]) -> None:
+        """`own_chores` are about this worker alone."""
+        self._chores = [*CHORES, *own_chores]
         self._stopping = threading.Event()
         self._thread = part("upkeep", self._run)
 

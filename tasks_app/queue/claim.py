@@ -61,9 +61,12 @@ def claim(queues: Sequence[str], limit: int, worker: UUID) -> list[Claim]:
     return claims
 
 
-def disown(worker: UUID, in_hand: Collection[UUID]) -> int:
-    """After a claim without an answer: give back what runs under this worker and is not in its hands; how many."""
-    parameters = {"worker": worker, "in_hand": list(in_hand)}
+def disown(worker: UUID, in_hand: Collection[UUID], older_than: float = 0.0) -> int:
+    """After a claim without an answer: give back what runs under this worker and is not in its hands; how many.
+
+    Only what was claimed more than `older_than` seconds ago: a younger claim may be on its way into those hands.
+    """
+    parameters = {"worker": worker, "in_hand": list(in_hand), "older_than": older_than}
     queues = statements.run("disown", parameters)
     if queues:
         events.wake({queue for (queue,) in queues})

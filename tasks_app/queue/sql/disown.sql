@@ -4,6 +4,7 @@
 WITH unknown AS MATERIALIZED (
     SELECT id FROM tq_task_live
     WHERE state = 'running' AND worker_id = %(worker)s AND id <> ALL (%(in_hand)s::uuid[])
+      AND started_at <= now() - %(older_than)s * interval '1 second'
     ORDER BY id
     FOR NO KEY UPDATE
 )

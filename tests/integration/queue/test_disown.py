@@ -5,6 +5,7 @@ import pytest
 from tasks_app import queue
 from tasks_app.engine.outcomes import Succeeded
 from tasks_app.models import Task
+from tests.integration.queue.conftest import sql
 from tests.sample import tasks
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -38,3 +39,12 @@ def test_another_workers_tasks_are_not_touched(worker, register):
 
     assert queue.disown(worker, []) == 0
     assert Task.objects.get().state == "running"
+
+
+def test_a_claim_that_may_still_be_on_its_way_is_left_alone(worker):
+    tasks.noop.enqueue()
+    queue.claim(["default"], 1, worker)
+
+    assert queue.disown(worker, [], older_than=30.0) == 0
+    sql("UPDATE tq_task_live SET started_at = now() - interval '31 s'")
+    assert queue.disown(worker, [], older_than=30.0) == 1

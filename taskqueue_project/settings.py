@@ -90,6 +90,8 @@ TEMPLATES = [
 
 DATABASES = {
     "default": database_from_url(DATABASE_URL)
+    # A pooler in transaction mode: no server-side cursors, no prepared statements, and workers hold no lock.
+    | {"DISABLE_SERVER_SIDE_CURSORS": env.bool("DATABASE_POOLED", default=False)}
     if DATABASE_URL
     else {"ENGINE": "taskqueue_project.embedded.database", "NAME": "taskqueue"}
 }

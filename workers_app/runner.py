@@ -17,7 +17,7 @@ from django.db import InterfaceError, OperationalError
 from tasks_app import conf, events, queue, registry
 from tasks_app.attempt import log_failures_only
 from tasks_app.queue import Claim, Finish, Registration
-from tasks_app.queue.statements import connection
+from tasks_app.queue.statements import connection, is_pooled
 from workers_app.bell import Bell
 from workers_app.blackbox import BlackBox
 from workers_app.completer import Completer
@@ -74,6 +74,8 @@ class Runner:
         self.completer = Completer(self._on_answered, give_up=lambda: self._past_grace)
         self.executor = Executor(self.completer.put)
         self.pool = Pool(slots, self.executor.run, self.bell, black_box)
+        self.lifeline: Lifeline | None = None
+        """None behind a pooler: a lock there would be a session's that others share."""
         self._leaving = False
         self._grace_ends = float("inf")
 
@@ -107,8 +109,10 @@ class Runner:
 
     def _start(self) -> None:
         serial = persistently(queue.take_serial, until=lambda: self.stopping)
-        self.lifeline = Lifeline(serial, self._on_hint)
-        direct = self.lifeline.start()
+        direct = False
+        if not is_pooled():
+            self.lifeline = Lifeline(serial, self._on_hint)
+            direct = self.lifeline.start()
         registration = Registration(
             id=self.worker,
             serial=serial,
@@ -210,7 +214,8 @@ class Runner:
         self.pool.close()
         self.completer.close(LEAVE_TIMEOUT)
         for part in (self.heartbeat, self.upkeep, self.lifeline):
-            part.close()
+            if part is not None:
+                part.close()
         self._retire()
         events.stop()
         connection().close()

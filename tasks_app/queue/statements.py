@@ -23,6 +23,11 @@ def connection() -> BaseDatabaseWrapper:
     return connections[conf.settings().DATABASE]
 
 
+def is_pooled() -> bool:
+    """Whether Django was told that a pooler in transaction mode stands before the database."""
+    return bool(connection().settings_dict.get("DISABLE_SERVER_SIDE_CURSORS", False))
+
+
 @cache
 def text(name: str) -> str:
     return (FOLDER / f"{name}.sql").read_text()
@@ -60,7 +65,7 @@ def _cursor(wrapper: BaseDatabaseWrapper) -> Any:
     raw: psycopg.Connection[Any] = wrapper.connection
     cursor = wrapper.__dict__.get("taskqueue_cursor")
     if cursor is None or cursor.connection is not raw:
-        if not wrapper.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS", False):
+        if not is_pooled():
             # Django turns preparing off. It stays off behind a pooler, where a statement would be another session's.
             raw.prepare_threshold = PREPARE_AFTER
         cursor = wrapper.__dict__["taskqueue_cursor"] = psycopg.Cursor(raw)

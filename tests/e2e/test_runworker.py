@@ -254,6 +254,18 @@ def test_a_gated_task_is_found_by_a_worker_that_knew_it_all_along(manage):
     assert worker.wait() == 0
 
 
+def test_behind_a_pooler_a_worker_holds_no_lock_and_polls(manage):
+    worker = manage("runworker", DATABASE_POOLED="1")
+    eventually(lambda: Worker.objects.alive().exists(), timeout=20)
+    assert Worker.objects.get().direct is False
+
+    id = tasks.noop.enqueue().id
+
+    eventually(lambda: state_of(id) == "succeeded", timeout=5)
+    worker.terminate()
+    assert worker.wait() == 0
+
+
 def test_a_runner_that_dies_is_replaced(manage):
     worker = manage("runworker", "--processes", "2")
     eventually(lambda: Worker.objects.alive().count() == 2, timeout=20)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import signal
 import stat
 import subprocess
 import sys
@@ -345,4 +344,3 @@ def test_with_the_urls_set_neither_package_is_imported() -> None:
 
 def test_the_shared_cluster_of_the_tests_is_not_the_one_of_make_run() -> None:
     assert django_settings.VAR_DIR.parent.name == "test"
-    assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN

@@ -74,6 +74,6 @@ def _replace(path: Path, text: str) -> None:
         with open(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
         os.replace(name, path)
-    except BaseException:
+    except BaseException:  # also of Ctrl-C no half-written file may stay
         os.unlink(name)
         raise

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING or not find_spec("django.tasks"):
-    from django_tasks import default_task_backend, task_backends
+    from django_tasks import task_backends
     from django_tasks.backends.base import BaseTaskBackend
     from django_tasks.backends.dummy import DummyBackend
     from django_tasks.backends.immediate import ImmediateBackend
@@ -29,7 +29,7 @@ if TYPE_CHECKING or not find_spec("django.tasks"):
     )
     from django_tasks.signals import logger as task_log
 else:
-    from django.tasks import default_task_backend, task_backends
+    from django.tasks import task_backends
     from django.tasks.backends.base import BaseTaskBackend
     from django.tasks.backends.dummy import DummyBackend
     from django.tasks.backends.immediate import ImmediateBackend
@@ -66,7 +66,6 @@ __all__ = [
     "TaskResult",
     "TaskResultDoesNotExist",
     "TaskResultStatus",
-    "default_task_backend",
     "log_task_enqueued",
     "log_task_finished",
     "log_task_started",

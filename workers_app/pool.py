@@ -42,10 +42,6 @@ class Pool:
             thread.start()
 
     @property
-    def unstarted(self) -> int:
-        return len(self._unstarted)
-
-    @property
     def held(self) -> int:
         """Claims that have not come to an end: waiting for a slot or in one."""
         return len(self._unstarted) + self.busy

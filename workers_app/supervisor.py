@@ -96,7 +96,9 @@ class Supervisor:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {*SIGNALS, DRAIN})
             runner.run()
             status = EXIT_DONE
-        except Exception:
+        except (
+            Exception
+        ):  # whatever it is, it ends here: the status says so, and another runner takes the place
             log.exception("runner failed")
         finally:
             logging.shutdown()

@@ -36,7 +36,8 @@ SERIES = {
 """What the chart stacks, from the bottom, of which outcomes."""
 
 STATISTICS = """
-SELECT extract(epoch FROM at)::bigint, outcome, sum(count)::bigint FROM tq_statistic WHERE at >= to_timestamp(%s)
+SELECT extract(epoch FROM at)::bigint, outcome, sum(count)::bigint FROM tq_statistic
+WHERE seconds = 1 AND at >= to_timestamp(%s)
 GROUP BY 1, 2
 """
 WORKERS = "SELECT count(*), coalesce(sum(slots), 0) FROM tq_worker WHERE state = 'alive'"

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tasks_app.engine.answers import Cancel, Discard, Retry, Snooze
+from tasks_app.engine.retry import Backoff
+from tasks_app.engine.unique import Unique
+
 if TYPE_CHECKING:
     from tasks_app.registry import QueueTask, task
 
-__all__ = ["QueueTask", "task"]
+__all__ = ["Backoff", "Cancel", "Discard", "QueueTask", "Retry", "Snooze", "Unique", "task"]
 
 
 def __getattr__(name: str) -> Any:

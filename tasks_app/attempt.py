@@ -17,13 +17,16 @@ from django.utils import timezone
 
 from tasks_app import compat, conf, registry
 from tasks_app.backend import task_errors, task_of
+from tasks_app.engine.answers import Answer, Cancel, Discard, Retry, Snooze
 from tasks_app.engine.outcomes import (
     AttemptError,
     Outcome,
     Raised,
+    Snoozed,
     Succeeded,
     TimedOut,
     UnknownName,
+    Withdrawn,
 )
 from tasks_app.engine.payload import InvalidPayload, encode
 from tasks_app.engine.retry import Backoff, checked_delay
@@ -64,6 +67,8 @@ def attempt(claim: Claim, run_async: RunAsync) -> Outcome:
     outcome: Outcome
     try:
         value = this.call(run_async)
+        if isinstance(value, Answer):
+            raise value
         outcome = Succeeded(encode(value, "the returned value", conf.settings().MAX_PAYLOAD_BYTES))
         this.tell_finished(outcome, value)
     except BaseException as error:  # noqa: BLE001 - SystemExit and the like end the attempt, not the worker
@@ -135,6 +140,15 @@ class Attempt:
 
     def raised(self, error: BaseException) -> Outcome:
         """The outcome of an attempt that raised."""
+        if isinstance(error, Snooze):
+            return Snoozed(error.seconds)
+        if isinstance(error, Cancel):
+            return Withdrawn(_said(error) if error.reason else None)
+        if isinstance(error, Discard):
+            return Raised(_said(error), None)
+        if isinstance(error, Retry):
+            wait = self.retry_after(error) if error.after is None else error.after
+            return Raised(_said(error), wait)
         if isinstance(error, InvalidPayload):
             # The work is done; to do it again would return the same.
             return Raised(error_of(InvalidResult(str(error))), None)
@@ -143,7 +157,11 @@ class Attempt:
         return Raised(error_of(error, self.task.func), self.retry_after(error))
 
     def retry_after(self, error: BaseException) -> float | None:
-        """Seconds until the next attempt, by the task's backoff; None: there shall be none."""
+        """Seconds until the next attempt, by the task's policy; None: there shall be none."""
+        if isinstance(error, self.task.discard_on):
+            return None
+        if self.task.retry_on is not None and not isinstance(error, (*self.task.retry_on, Retry)):
+            return None
         backoff = self.task.backoff
         if isinstance(backoff, Backoff):
             return backoff.delay(self.claim.attempt, _rand())
@@ -221,6 +239,11 @@ def error_of(error: BaseException, function: Callable[..., Any] | None = None) -
         log.warning("%s cannot be printed", kind.__qualname__, exc_info=True)
         message = text = f"{kind.__qualname__} (which cannot be printed)"
     return AttemptError(f"{kind.__module__}.{kind.__qualname__}", message, text)
+
+
+def _said(answer: Answer) -> AttemptError:
+    """What is kept of an answer: there is no traceback to look at."""
+    return AttemptError(f"tasks_app.{type(answer).__name__}", answer.reason, "")
 
 
 def _rand() -> float:

@@ -13,8 +13,10 @@ from tasks_app import compat, conf
 from tasks_app.compat import TaskError, TaskResult, TaskResultStatus
 from tasks_app.engine.payload import encode
 from tasks_app.engine.states import State
+from tasks_app.engine.unique import Unique
 from tasks_app.registry import (
     QueueTask,
+    bind,
     check_arguments,
     check_options,
     check_queue_name,
@@ -23,9 +25,12 @@ from tasks_app.registry import (
 
 if TYPE_CHECKING:
     from tasks_app.models import Task
-    from tasks_app.queue import Spec
+    from tasks_app.queue import Spec, UniqueKey
 
 # Backends are made while modules are imported, before models can be: those are imported by the methods that use them.
+
+MAX_METADATA = 8_192
+"""Bytes of a task's tags, and of its metadata, as JSON."""
 
 STATUS = {
     State.SCHEDULED: TaskResultStatus.READY,
@@ -62,7 +67,7 @@ class TaskQueueBackend(compat.BaseTaskBackend):
         max_attempts = timeout = None
         if isinstance(task, QueueTask):
             max_attempts, timeout = task.max_attempts, task.timeout
-        return Spec(
+        spec = Spec(
             name=task.module_path,
             args=encode(args, "args", limit) if args else "[]",
             kwargs=encode(kwargs, "kwargs", limit) if kwargs else "{}",
@@ -73,6 +78,16 @@ class TaskQueueBackend(compat.BaseTaskBackend):
             timeout=timeout or settings.TIMEOUT,
             backend=self.alias,
         )
+        if isinstance(task, QueueTask):
+            if task.expires_in is not None:
+                spec.expires_in = float(task.expires_in)  # type: ignore[arg-type]  # no timedelta by now
+            if task.tags:
+                spec.tags = encode(task.tags, "tags", MAX_METADATA)
+            if task.metadata:
+                spec.metadata = encode(task.metadata, "metadata", MAX_METADATA)
+            if isinstance(task.unique, Unique):
+                spec.unique = unique_key(task, task.unique, args, kwargs)
+        return spec
 
     def enqueue(self, task: compat.Task[Any, Any], args: Any, kwargs: Any) -> TaskResult[Any]:
         from tasks_app import queue
@@ -81,7 +96,9 @@ class TaskQueueBackend(compat.BaseTaskBackend):
         if not isinstance(task, QueueTask) or task.backend != self.alias:
             self.validate_task(task)
         spec = self.spec(task, args, kwargs)
-        queue.enqueue([spec])
+        (id,) = queue.enqueue([spec])
+        if id != spec.id:
+            return self.get_result(str(id))
         result: TaskResult[Any] = TaskResult(
             task=task,
             id=str(spec.id),
@@ -104,13 +121,15 @@ class TaskQueueBackend(compat.BaseTaskBackend):
         task: compat.Task[Any, Any],
         calls: Iterable[tuple[Sequence[Any], Mapping[str, Any]]],
     ) -> list[str]:
-        """Enqueue one task per (args, kwargs), in one statement; their ids. No task_enqueued is sent."""
+        """Enqueue one task per (args, kwargs), in one statement; their ids, or those of the tasks that hold their keys.
+
+        No task_enqueued is sent.
+        """
         from tasks_app import queue
 
         self.validate_task(task)
         specs = [self.spec(task, args, kwargs) for args, kwargs in calls]
-        queue.enqueue(specs)
-        return [str(spec.id) for spec in specs]
+        return [str(id) for id in queue.enqueue(specs)]
 
     def get_result(self, result_id: str) -> TaskResult[Any]:
         from tasks_app.models import Task
@@ -128,6 +147,22 @@ class TaskQueueBackend(compat.BaseTaskBackend):
                 check_queue_name(name)
             except compat.InvalidTask as error:
                 yield checks.Error(f"TASKS[{self.alias!r}]['QUEUES']: {error}", id="tasks_app.E001")
+
+
+def unique_key(
+    task: compat.Task[Any, Any], unique: Unique, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> UniqueKey:
+    """The key of this call. The same call has one key, whether its arguments are given by place or by name."""
+    from tasks_app.queue import UniqueKey
+
+    bound = bind(task, args, kwargs)
+    positional = bound.args[1:] if task.takes_context else bound.args
+    return UniqueKey(
+        unique.key_of(task.module_path, positional, bound.kwargs),
+        "period" if unique.period is not None else unique.until,
+        unique.period,
+        unique.on_conflict,
+    )
 
 
 def task_of(row_name: str, **options: Any) -> compat.Task[Any, Any]:

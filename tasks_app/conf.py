@@ -31,6 +31,11 @@ class Settings:
     DRAIN_GRACE: float = 30.0
     """Seconds that running tasks get after SIGTERM before they are given back."""
 
+    AGEING: float = 60.0
+    """Seconds of waiting that count as much as one step of priority."""
+    RETENTION_DAYS: int = 30
+    """Days for which ended tasks are kept, dead letters too."""
+
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)

@@ -20,7 +20,10 @@ from tasks_app.models import Queue
 
 log = logging.getLogger(__name__)
 
-CHANNEL = "tq_ready"
+READY = "tq_ready"
+"""Channel: these queues have work."""
+RETURNED = "tq_returned"
+"""Channel: tasks came back to these queues, to the places they had before others were claimed."""
 GAP = 0.01
 """Seconds between two hints of one process."""
 MAX_PAYLOAD = 7_000
@@ -33,16 +36,18 @@ class Sender:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._queues: set[str] = set()
+        self._queues: dict[str, set[str]] = {}
+        """Channel → names that have not been sent."""
         self._known: set[str] = set()
+        self._connection: object = None
         self._waiting = False
         self._sending = False
         self._stopping = False
         self._thread: threading.Thread | None = None
 
-    def send(self, queues: Iterable[str]) -> None:
+    def send(self, channel: str, queues: Iterable[str]) -> None:
         with self._changed:
-            self._queues.update(queues)
+            self._queues.setdefault(channel, set()).update(queues)
             if self._thread is None and not self._stopping:
                 self._thread = threading.Thread(target=self._run, name="tq-wake", daemon=True)
                 self._thread.start()
@@ -66,9 +71,10 @@ class Sender:
             self._thread.join(FLUSH_TIMEOUT)
 
     def _run(self) -> None:
-        while queues := self._next():
+        while hints := self._next():
             try:
-                self._tell(queues)
+                for channel, queues in hints.items():
+                    self._tell(channel, queues)
             except DatabaseError as error:
                 log.info("wake-up hint lost (%s); workers poll", error)
                 connections[conf.settings().DATABASE].close()
@@ -76,7 +82,7 @@ class Sender:
             self._pause(GAP)
         connections[conf.settings().DATABASE].close()
 
-    def _next(self) -> set[str]:
+    def _next(self) -> dict[str, set[str]]:
         with self._changed:
             self._sending = False
             self._changed.notify_all()
@@ -84,15 +90,15 @@ class Sender:
                 self._waiting = True
                 self._changed.wait()
             self._waiting = False
-            queues, self._queues = self._queues, set()
-            self._sending = bool(queues)
-            return queues
+            hints, self._queues = self._queues, {}
+            self._sending = bool(hints)
+            return hints
 
     def _pause(self, seconds: float) -> None:
         with self._changed:
             self._changed.wait_for(lambda: self._stopping, seconds)
 
-    def _tell(self, queues: set[str]) -> None:
+    def _tell(self, channel: str, queues: set[str]) -> None:
         if new := queues - self._known:
             Queue.objects.using(conf.settings().DATABASE).bulk_create(
                 [Queue(name=name) for name in sorted(new)], ignore_conflicts=True
@@ -104,23 +110,33 @@ class Sender:
         if len(payload.encode()) > MAX_PAYLOAD:
             payload = ""
         with connections[conf.settings().DATABASE].cursor() as cursor:
-            cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, payload])
+            if connections[conf.settings().DATABASE].connection is not self._connection:
+                # A hint may be lost, so it need not wait for the disk.
+                cursor.execute("SET synchronous_commit = off")
+                self._connection = connections[conf.settings().DATABASE].connection
+            cursor.execute("SELECT pg_notify(%s, %s)", [channel, payload])
 
 
 _sender = Sender()
 
 
-def wake(queues: Iterable[str], *, within: BaseDatabaseWrapper | None = None) -> None:
+def wake(
+    queues: Iterable[str], *, returned: bool = False, within: BaseDatabaseWrapper | None = None
+) -> None:
     """Tell workers that these queues have work, soon after the transaction under way has committed.
 
-    `within` is this thread's connection, if it is at hand.
+    `returned`: to look for it from the start of the queues, not from where they last found some. `within` is this
+    thread's connection, if it is at hand.
     """
+    channel = RETURNED if returned else READY
     named = set(queues)
     wrapper = within or connections[conf.settings().DATABASE]
     if wrapper.in_atomic_block:
-        transaction.on_commit(lambda: _sender.send(named), using=wrapper.alias, robust=True)
+        transaction.on_commit(
+            lambda: _sender.send(channel, named), using=wrapper.alias, robust=True
+        )
     else:
-        _sender.send(named)
+        _sender.send(channel, named)
 
 
 def flush() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from tasks_app.engine.payload import InvalidPayload
 
 __all__ = [
+    "DuplicateTask",
     "InvalidArguments",
     "InvalidPayload",
     "InvalidResult",
@@ -16,6 +19,15 @@ __all__ = [
 
 class UnknownTask(LookupError):
     """No task of that name is registered in this process."""
+
+
+class DuplicateTask(ValueError):
+    """Another task holds the unique key, and this one was to be refused then."""
+
+    def __init__(self, key: str, holder: UUID) -> None:
+        super().__init__(f"The unique key {key!r} is held by task {holder}.")
+        self.key = key
+        self.holder = holder
 
 
 class InvalidArguments(TypeError):

@@ -5,14 +5,16 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from django.utils import timezone
 
 from tasks_app import compat
 from tasks_app.engine.retry import Backoff, BackoffCallable, as_backoff
+from tasks_app.engine.unique import Unique
 from tasks_app.exceptions import InvalidArguments, UnknownTask
 
 P = ParamSpec("P")
@@ -21,6 +23,8 @@ T = TypeVar("T")
 MAX_ATTEMPTS = 1_000
 """More attempts than that are a loop, not a retry."""
 MAX_TIMEOUT = 30 * 24 * 3600.0
+MAX_EXPIRY = 366 * 24 * 3600.0
+MAX_TAGS = 20
 
 _tasks: dict[str, QueueTask[Any, Any]] = {}
 _backends: dict[str, tuple[object, compat.BaseTaskBackend]] = {}
@@ -29,20 +33,38 @@ _signatures: dict[Callable[..., Any], Signature] = {}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueTask(compat.Task[P, T], Generic[P, T]):
-    """A Django Tasks task with retries and a timeout. `using()` takes every option but backoff for one call."""
+    """A Django Tasks task with retries and more. `using()` takes every option but those about errors for one call."""
 
     max_attempts: int | None = None
     """None: TASKQUEUE["MAX_ATTEMPTS"]."""
     backoff: Backoff | BackoffCallable = Backoff()  # noqa: RUF009 - frozen
+    retry_on: tuple[type[BaseException], ...] | None = None
+    """Exceptions after which there is another attempt; None: all."""
+    discard_on: tuple[type[BaseException], ...] = ()
+    """Exceptions after which there is none, whatever retry_on says."""
     timeout: float | None = None
     """Seconds an attempt may take; None: TASKQUEUE["TIMEOUT"]."""
+    expires_in: float | timedelta | None = None
+    """Seconds after enqueueing in which an attempt has to start, or it fails as expired; None: never."""
+    unique: Unique | bool = False
+    """True: Unique()."""
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """Kept with the task, for people and programs that look for it; the function does not see it."""
 
     def __post_init__(self) -> None:
         # Runs while modules are being imported: no model and no database may be touched from here.
         object.__setattr__(self, "backoff", as_backoff(self.backoff))
+        if self.retry_on is not None:
+            object.__setattr__(self, "retry_on", _classes(self.retry_on, "retry_on"))
+        object.__setattr__(self, "discard_on", _classes(self.discard_on, "discard_on"))
         delay: object = self.run_after
         if isinstance(delay, timedelta):
             object.__setattr__(self, "run_after", timezone.now() + delay)
+        if isinstance(self.expires_in, timedelta):
+            object.__setattr__(self, "expires_in", self.expires_in.total_seconds())
+        if self.unique is True:
+            object.__setattr__(self, "unique", Unique())
         compat.Task.__post_init__(self)
         known = _tasks.get(self.module_path)
         if known is None or known.func is not self.func:
@@ -66,6 +88,10 @@ class QueueTask(compat.Task[P, T], Generic[P, T]):
         backend: str | None = None,
         max_attempts: int | None = None,
         timeout: float | None = None,
+        expires_in: float | timedelta | None = None,
+        unique: Unique | bool | None = None,
+        tags: Iterable[str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> QueueTask[P, T]:
         """The same task with other options, for one or more calls. `run_after` may be a delay."""
         given = {
@@ -75,6 +101,10 @@ class QueueTask(compat.Task[P, T], Generic[P, T]):
             "backend": backend,
             "max_attempts": max_attempts,
             "timeout": timeout,
+            "expires_in": expires_in,
+            "unique": unique,
+            "tags": None if tags is None else tuple(tags),
+            "metadata": metadata,
         }
         changes: dict[str, Any] = {
             name: value for name, value in given.items() if value is not None
@@ -98,6 +128,16 @@ class QueueTask(compat.Task[P, T], Generic[P, T]):
                 )
         ids: list[str] = self.get_backend().enqueue_many(self, pairs)  # type: ignore[attr-defined]
         return ids
+
+
+def _classes(value: object, option: str) -> tuple[type[BaseException], ...]:
+    classes = value if isinstance(value, tuple) else (value,)
+    for each in classes:
+        if not isinstance(each, type) or not issubclass(each, BaseException):
+            raise compat.InvalidTask(
+                f"{option}={value!r}: must be an exception class or a tuple of them."
+            )
+    return classes
 
 
 def check_queue_name(name: object) -> None:
@@ -142,6 +182,30 @@ def check_options(task: compat.Task[Any, Any]) -> None:
         raise compat.InvalidTask(
             f"timeout={timeout!r}: must be seconds, more than 0 and at most {MAX_TIMEOUT:,.0f}."
         )
+    expires_in: object = task.expires_in
+    if expires_in is not None and (
+        isinstance(expires_in, bool)
+        or not isinstance(expires_in, int | float)
+        or not 0 < expires_in <= MAX_EXPIRY
+    ):
+        raise compat.InvalidTask(
+            f"expires_in={expires_in!r}: must be seconds, more than 0 and at most {MAX_EXPIRY:,.0f}."
+        )
+    if task.unique is not False and not isinstance(task.unique, Unique):
+        raise compat.InvalidTask(f"unique={task.unique!r}: must be True, False or a Unique.")
+    check_tags(task.tags)
+    metadata: object = task.metadata
+    if not isinstance(metadata, Mapping) or not all(isinstance(key, str) for key in metadata):
+        raise compat.InvalidTask(f"metadata={metadata!r}: must be a mapping of text to JSON.")
+
+
+def check_tags(tags: object) -> None:
+    """Raise InvalidTask unless these are a few short words."""
+    if not isinstance(tags, tuple) or len(tags) > MAX_TAGS:
+        raise compat.InvalidTask(f"tags={tags!r}: must be a tuple of at most {MAX_TAGS} texts.")
+    for tag in tags:
+        if not isinstance(tag, str) or not 1 <= len(tag) <= 100 or not tag.isprintable():
+            raise compat.InvalidTask(f"tag {tag!r}: must be 1 to 100 printable characters.")
 
 
 @overload
@@ -157,7 +221,13 @@ def task(
     takes_context: bool = ...,
     max_attempts: int | None = ...,
     backoff: float | Backoff | BackoffCallable = ...,
+    retry_on: type[BaseException] | tuple[type[BaseException], ...] | None = ...,
+    discard_on: type[BaseException] | tuple[type[BaseException], ...] = ...,
     timeout: float | None = ...,
+    expires_in: float | timedelta | None = ...,
+    unique: Unique | bool = ...,
+    tags: Iterable[str] = ...,
+    metadata: Mapping[str, Any] = ...,
 ) -> Callable[[Callable[..., T]], QueueTask[..., T]]: ...
 
 
@@ -171,14 +241,25 @@ def task(
     takes_context: bool = False,
     max_attempts: int | None = None,
     backoff: float | Backoff | BackoffCallable = Backoff(),  # noqa: B008 - frozen
+    retry_on: type[BaseException] | tuple[type[BaseException], ...] | None = None,
+    discard_on: type[BaseException] | tuple[type[BaseException], ...] = (),
     timeout: float | None = None,
+    expires_in: float | timedelta | None = None,
+    unique: Unique | bool = False,
+    tags: Iterable[str] = (),
+    metadata: Mapping[str, Any] = MappingProxyType({}),
 ) -> Any:
     """Make a plain or async module-level function a task: `@task` or `@task(queue_name="mail", max_attempts=5)`.
 
     - max_attempts: attempts in all, 1 to 1,000; default TASKQUEUE["MAX_ATTEMPTS"].
     - backoff: seconds between attempts, a `Backoff`, or a callable of (exception, result) that returns seconds, or
       None for no further attempt; default exponential from 2 s with full jitter.
+    - retry_on, discard_on: exception classes after which there is, or is not, another attempt; default: after all there
+      is. A timeout is a `tasks_app.exceptions.TaskTimeout`.
     - timeout: seconds that one attempt may take; default TASKQUEUE["TIMEOUT"].
+    - expires_in: seconds or timedelta after enqueueing in which an attempt has to start, or the task fails as expired.
+    - unique: True, or a `Unique`: of the calls that share a key, one task at a time is in the queue.
+    - tags, metadata: a few words and a JSON object, kept with the task to find it by.
 
     The other options are Django's. Under a backend that is not ours, ours are left out, so that one source runs on
     any. Raises InvalidTask for options that break a rule.
@@ -188,7 +269,17 @@ def task(
         task_class = compat.task_backends[backend].task_class
         options: dict[str, Any] = {}
         if issubclass(task_class, QueueTask):
-            options = {"max_attempts": max_attempts, "backoff": backoff, "timeout": timeout}
+            options = {
+                "max_attempts": max_attempts,
+                "backoff": backoff,
+                "retry_on": retry_on,
+                "discard_on": discard_on,
+                "timeout": timeout,
+                "expires_in": expires_in,
+                "unique": unique,
+                "tags": tuple(tags),
+                "metadata": dict(metadata),
+            }
         return task_class(
             func=function,
             queue_name=queue_name,
@@ -221,18 +312,29 @@ def check_arguments(
     task: compat.Task[Any, Any], args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> None:
     """Raise InvalidArguments unless the task's function can be called with these arguments."""
-    known = _signatures.get(task.func)
-    if known is None:
-        known = _signatures[task.func] = Signature(task.func)
-    if not kwargs and known.takes(len(args) + task.takes_context):
-        return
+    if kwargs or not _signature(task).takes(len(args) + task.takes_context):
+        bind(task, args, kwargs)
+
+
+def bind(
+    task: compat.Task[Any, Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> inspect.BoundArguments:
+    """How the arguments fall to the parameters of the task's function. Raises InvalidArguments if they do not fit."""
     context = (None,) if task.takes_context else ()
+    known = _signature(task)
     try:
-        known.signature.bind(*context, *args, **kwargs)
+        return known.signature.bind(*context, *args, **kwargs)
     except TypeError as error:
         raise InvalidArguments(
             f"{task.module_path}{known.signature} cannot be called like this: {error}."
         ) from error
+
+
+def _signature(task: compat.Task[Any, Any]) -> Signature:
+    known = _signatures.get(task.func)
+    if known is None:
+        known = _signatures[task.func] = Signature(task.func)
+    return known
 
 
 class Signature:

@@ -80,9 +80,12 @@ def make_task(state: State = State.READY, *, worker: Worker | None = None, **val
         row |= {"started_at": began, "first_started_at": began}
     if state not in LIVE:
         row |= {"finished_at": now, "result": None, "crashes": 0, "lease_losses": 0}
-    _insert("tq_task_live" if state in LIVE else "tq_task_history", row | values)
-    make_queue((row | values)["queue"])
-    return Task.objects.get(id=(row | values)["id"])
+    row |= values
+    if state in LIVE:
+        row = {"rank": -row["priority"]} | row
+    _insert("tq_task_live" if state in LIVE else "tq_task_history", row)
+    make_queue(row["queue"])
+    return Task.objects.get(id=row["id"])
 
 
 def make_statistic(outcome: str, count: int = 1, at: datetime | None = None) -> Statistic:

@@ -9,6 +9,7 @@ from queue import Empty, SimpleQueue
 
 from tasks_app import queue
 from tasks_app.queue import Answer, Finish
+from tasks_app.queue.statements import dedicate
 from workers_app.part import part
 from workers_app.patience import GaveUp, persistently
 
@@ -42,6 +43,7 @@ class Completer:
         self._thread.join(timeout)
 
     def _loop(self) -> None:
+        dedicate()
         again: list[Finish] = []
         closing = False
         while again or not closing:

@@ -25,8 +25,8 @@ LOCKED_TIMEOUT = 30.0
 
 
 class Lifeline:
-    def __init__(self, serial: int, on_hint: Callable[[list[str]], None]) -> None:
-        """`on_hint` gets the names of queues that got work; none when the hint does not say."""
+    def __init__(self, serial: int, on_hint: Callable[[list[str], bool], None]) -> None:
+        """`on_hint` gets the queues that got work, none when the hint does not say; and whether it came back to them."""
         self._serial = serial
         self._on_hint = on_hint
         self._stopping = threading.Event()
@@ -65,14 +65,15 @@ class Lifeline:
                 if self._stopping.wait(0.2):
                     return
             if conf.settings().WAKEUP == "notify":
-                raw.execute(f"LISTEN {events.CHANNEL}")
+                for channel in (events.READY, events.RETURNED):
+                    raw.execute(f"LISTEN {channel}")
             self._locked.set()
             self._wait = RECONNECT[0]
             # What was told while nobody listened is found by looking once.
-            self._on_hint([])
+            self._on_hint([], True)
             while not self._stopping.is_set():
                 for hint in raw.notifies(timeout=LISTEN_SLICE, stop_after=1):
-                    self._on_hint(hint.payload.split())
+                    self._on_hint(hint.payload.split(), hint.channel == events.RETURNED)
         finally:
             line.close()
 

@@ -16,8 +16,8 @@ from django.db import InterfaceError, OperationalError
 
 from tasks_app import conf, events, queue, registry
 from tasks_app.attempt import log_failures_only
-from tasks_app.queue import Claim, Finish, Registration
-from tasks_app.queue.statements import connection, is_pooled
+from tasks_app.queue import Claim, Finish, Marks, Registration
+from tasks_app.queue.statements import connection, dedicate, is_pooled
 from workers_app.bell import Bell
 from workers_app.blackbox import BlackBox
 from workers_app.completer import Completer
@@ -37,6 +37,8 @@ PREFETCH_TIME = 0.5
 """Claims are fetched ahead only as far as the slots are expected to start them within these seconds."""
 UNSTARTED_TIMEOUT = 2.0
 """Seconds after which a claim that no slot has started is given back."""
+SWEEP = 1.0
+"""Seconds between two looks at what lies before the marks, from which claims begin."""
 LOST_CLAIM_AGE = 30.0
 """Seconds after which a claim that is not in hand will not come any more."""
 LEAVE_TIMEOUT = 2.0
@@ -69,6 +71,7 @@ class Runner:
         self.burst = burst
         self.stopping = False
         self.bell = Bell()
+        self.marks = Marks()
         self.in_hand: dict[tuple[UUID, int], Claim] = {}
         """Claims whose outcome the database has not answered yet."""
         self.completer = Completer(self._on_answered, give_up=lambda: self._past_grace)
@@ -108,6 +111,7 @@ class Runner:
             signal.signal(number, ignore)
 
     def _start(self) -> None:
+        dedicate()
         serial = persistently(queue.take_serial, until=lambda: self.stopping)
         direct = False
         if not is_pooled():
@@ -135,6 +139,7 @@ class Runner:
         self.upkeep = Upkeep(
             [
                 (0.5, self.executor.end_overdue),
+                (SWEEP, lambda: queue.sweep(self.marks, self.queues)),
                 (LOST_CLAIM_AGE, partial(self._disown, LOST_CLAIM_AGE)),
             ]
         )
@@ -159,7 +164,7 @@ class Runner:
         if room < 1:
             return []
         try:
-            claims = queue.claim(self.queues, room, self.worker)
+            claims = queue.claim(self.queues, room, self.worker, self.marks)
         except (OperationalError, InterfaceError) as error:
             log.warning("claim without an answer: %s", str(error).strip())
             connection().close()
@@ -248,7 +253,9 @@ class Runner:
             self.in_hand.pop(finish.claim.key, None)
         self.bell.ring()
 
-    def _on_hint(self, queues: list[str]) -> None:
+    def _on_hint(self, queues: list[str], returned: bool) -> None:
+        if returned:
+            self.marks.forget(queues)
         if not self.chosen and (new := [name for name in queues if name not in self.queues]):
             self.queues = sorted({*self.queues, *new})
         if not queues or not set(queues).isdisjoint(self.queues):

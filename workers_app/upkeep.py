@@ -14,7 +14,7 @@ from collections.abc import Callable
 from django.db import InterfaceError, OperationalError
 
 from tasks_app import queue, registry
-from tasks_app.queue.statements import connection
+from tasks_app.queue.statements import connection, dedicate
 from workers_app.part import part
 
 log = logging.getLogger(__name__)
@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 CHORES: list[tuple[float, Callable[[], object]]] = [
     (0.5, queue.promote),
     (0.5, queue.rescue),
+    (1.0, queue.expire),
+    (5.0, queue.age),
     (5.0, queue.find_queues),
     (5.0, lambda: queue.ungate(registry.names())),
     (3600.0, queue.make_days),
@@ -45,6 +47,7 @@ class Upkeep:
         self._thread.join(5.0)
 
     def _run(self) -> None:
+        dedicate()
         due = [0.0] * len(self._chores)
         while not self._stopping.is_set():
             for place, (interval, chore) in enumerate(self._chores):

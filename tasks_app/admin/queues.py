@@ -142,7 +142,7 @@ class QueueAdmin(ReadOnly, _QueueBase):
         )
 
     def _resume(self, request: HttpRequest, name: str) -> None:
-        queue.resume(name)
+        queue.resume(name, by=request.user.get_username())
         self.log_change(request, Queue(name=name), "Resumed.")
 
     def _back(self, request: HttpRequest) -> HttpResponseRedirect:

@@ -13,7 +13,7 @@ from tasks_app import conf
 from tasks_app.engine.payload import InvalidPayload, encode
 from tasks_app.engine.states import State
 from tasks_app.models import Task
-from tasks_app.queue.enqueue import MAX_NAME
+from tasks_app.queue.spec import MAX_NAME
 from tasks_app.registry import MAX_ATTEMPTS, MAX_TIMEOUT
 
 STATES = [(state.value, state.value) for state in State]

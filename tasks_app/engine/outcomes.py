@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tasks_app.engine.states import MAX_CRASHES, Reason, State
+from tasks_app.engine.states import MAX_CRASHES, MAX_SNOOZES, Reason, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,21 @@ class TimedOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Snoozed:
+    """It asked to be run later."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """It said that there is nothing to do any more."""
+
+    error: AttemptError | None
+    """Its reason, if it gave one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Crashed:
     """The process that ran this task alone died."""
 
@@ -53,7 +68,7 @@ class UnknownName:
     """This worker cannot import the task."""
 
 
-Outcome = Succeeded | Raised | TimedOut | Crashed | Released | UnknownName
+Outcome = Succeeded | Raised | TimedOut | Snoozed | Withdrawn | Crashed | Released | UnknownName
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +83,13 @@ class Decision:
     attempt_back: bool = False
     """The attempt does not count."""
     crashed: bool = False
+    snoozed: bool = False
 
 
-def decide(outcome: Outcome, *, attempt: int, max_attempts: int, crashes: int) -> Decision:
-    """What to write for the outcome of attempt number `attempt` of a task that had `crashes` before."""
+def decide(  # noqa: C901 - one case per outcome
+    outcome: Outcome, *, attempt: int, max_attempts: int, crashes: int, snoozes: int = 0
+) -> Decision:
+    """What to write for the outcome of attempt number `attempt` of a task that had `crashes` and `snoozes` before."""
     match outcome:
         case Succeeded(result):
             return Decision(State.SUCCEEDED, result=result)
@@ -85,6 +103,15 @@ def decide(outcome: Outcome, *, attempt: int, max_attempts: int, crashes: int) -
             return Decision(State.FAILED, reason=Reason.EXHAUSTED, error=error)
         case TimedOut(error):
             return Decision(State.FAILED, reason=Reason.TIMEOUT, error=error)
+        case Snoozed() if snoozes >= MAX_SNOOZES:
+            error = AttemptError(
+                "tasks_app.Snooze", f"Snoozed more than {MAX_SNOOZES:,} times.", ""
+            )
+            return Decision(State.FAILED, reason=Reason.EXHAUSTED, error=error)
+        case Snoozed(seconds):
+            return Decision(State.SCHEDULED, delay=seconds, attempt_back=True, snoozed=True)
+        case Withdrawn(reason):
+            return Decision(State.CANCELLED, error=reason)
         case Crashed(error) if crashes >= MAX_CRASHES:
             return Decision(State.FAILED, reason=Reason.POISON, error=error, crashed=True)
         case Crashed(error):

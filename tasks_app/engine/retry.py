@@ -13,16 +13,34 @@ MAX_DELAY = 30 * 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """`base * factor ** (attempt - 1)` seconds, at most `cap`; with jitter a random part of that ("full jitter",
-    Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015)."""
+    """`base * factor ** (attempt - 1) + step * (attempt - 1)` seconds, at most `cap`; with jitter a random part of that
+    ("full jitter", Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015)."""
 
     base: float = 2.0
     factor: float = 2.0
+    step: float = 0.0
     cap: float = 3600.0
     jitter: bool = True
 
+    @classmethod
+    def fixed(cls, seconds: float, *, jitter: bool = False) -> Backoff:
+        """The same wait each time."""
+        return cls(base=seconds, factor=1.0, cap=MAX_DELAY, jitter=jitter)
+
+    @classmethod
+    def linear(cls, step: float, *, cap: float = 3600.0, jitter: bool = True) -> Backoff:
+        """`step` seconds, twice that, three times that."""
+        return cls(base=step, factor=1.0, step=step, cap=cap, jitter=jitter)
+
+    @classmethod
+    def exponential(
+        cls, base: float = 2.0, *, factor: float = 2.0, cap: float = 3600.0, jitter: bool = True
+    ) -> Backoff:
+        """`base` seconds, then each time `factor` times as long."""
+        return cls(base=base, factor=factor, cap=cap, jitter=jitter)
+
     def __post_init__(self) -> None:
-        for field, least in (("base", 0.0), ("factor", 1.0), ("cap", 0.0)):
+        for field, least in (("base", 0.0), ("factor", 1.0), ("step", 0.0), ("cap", 0.0)):
             value = getattr(self, field)
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise TypeError(f"Backoff.{field}={value!r}: must be a number.")
@@ -32,7 +50,8 @@ class Backoff:
     def delay(self, attempt: int, rand: float) -> float:
         """Seconds to wait after attempt number `attempt` (1 is the first); `rand` is uniform in [0, 1)."""
         try:
-            wait = float(min(self.cap, self.base * self.factor ** (attempt - 1)))
+            wait = self.base * self.factor ** (attempt - 1) + self.step * (attempt - 1)
+            wait = float(min(self.cap, wait))
         except OverflowError:
             wait = float(self.cap)
         wait = min(wait, MAX_DELAY)
@@ -48,7 +67,7 @@ def as_backoff(value: object) -> Backoff | BackoffCallable:
     if isinstance(value, Backoff):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return Backoff(base=value, factor=1.0, cap=MAX_DELAY, jitter=False)
+        return Backoff.fixed(value)
     if callable(value):
         return value
     raise TypeError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 
 
@@ -25,25 +26,66 @@ class State(StrEnum):
 TERMINAL = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
 LIVE = frozenset(State) - TERMINAL
 
+WAITING = LIVE - {State.RUNNING}
+
 NEW = None
 """The source of the transitions that make a task."""
+GONE = None
+"""The target of those that leave nothing of it."""
 
-TRANSITIONS: dict[str, frozenset[tuple[State | None, State]]] = {
+
+def _each(
+    sources: Collection[State], target: State | None
+) -> frozenset[tuple[State | None, State | None]]:
+    return frozenset((source, target) for source in sources)
+
+
+TRANSITIONS: dict[str, frozenset[tuple[State | None, State | None]]] = {
     "enqueue": frozenset({(NEW, State.READY), (NEW, State.SCHEDULED)}),
+    "replace": frozenset(
+        (source, target)
+        for source in (State.SCHEDULED, State.READY)
+        for target in (State.SCHEDULED, State.READY)
+    ),
     "promote": frozenset({(State.SCHEDULED, State.READY)}),
-    "claim": frozenset({(State.READY, State.RUNNING)}),
+    "claim": frozenset(
+        {
+            (State.READY, State.RUNNING),
+            (State.READY, State.GATED),  # its name is paused
+        }
+    ),
     "disown": frozenset({(State.RUNNING, State.READY)}),
     "finish": frozenset(
         {
             (State.RUNNING, State.SUCCEEDED),
             (State.RUNNING, State.FAILED),
-            (State.RUNNING, State.SCHEDULED),  # another attempt
+            (State.RUNNING, State.CANCELLED),  # by the task itself, or it had been asked to end
+            (State.RUNNING, State.SCHEDULED),  # another attempt, or a snooze
             (State.RUNNING, State.READY),  # released: not started, or its child process died
             (State.RUNNING, State.GATED),  # this worker cannot import its name
         }
     ),
-    "rescue": frozenset({(State.RUNNING, State.READY), (State.RUNNING, State.FAILED)}),
+    "rescue": frozenset(
+        {
+            (State.RUNNING, State.READY),
+            (State.RUNNING, State.FAILED),
+            (State.RUNNING, State.CANCELLED),  # it had been asked to end
+        }
+    ),
     "ungate": frozenset({(State.GATED, State.READY)}),
+    "expire": _each(WAITING, State.FAILED) | _each(WAITING, State.CANCELLED),
+    "cancel": _each(WAITING, State.CANCELLED) | {(State.RUNNING, State.RUNNING)},
+    "discard": _each(WAITING, State.FAILED),
+    "retry": frozenset({(State.SCHEDULED, State.READY)}),
+    "redrive": _each({State.FAILED, State.CANCELLED}, State.READY),
+    "reprioritise": frozenset((state, state) for state in LIVE),
+    "reschedule": frozenset(
+        (source, target)
+        for source in (State.SCHEDULED, State.READY)
+        for target in (State.SCHEDULED, State.READY)
+    ),
+    "edit_args": frozenset((state, state) for state in WAITING),
+    "purge": _each(WAITING | TERMINAL, GONE),
 }
 """Verb → the (source, target) pairs that it may write."""
 
@@ -59,9 +101,15 @@ class Reason(StrEnum):
     """The last attempt took longer than its timeout."""
     POISON = "poison"
     """Its process died more than MAX_CRASHES times."""
+    EXPIRED = "expired"
+    """Not started in time."""
     UNKNOWN_NAME = "unknown-name"
     """Gated: no live worker can import the task."""
+    NAME_PAUSED = "name-paused"
+    """Gated: an operator has paused its name."""
 
 
+MAX_SNOOZES = 10_000
+"""Times a task may ask to be run later; the next one fails it as exhausted."""
 MAX_CRASHES = 3
 """Proven deaths of the process that runs a task after which the next one fails it as poison."""

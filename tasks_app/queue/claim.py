@@ -11,7 +11,10 @@ from uuid import UUID
 from tasks_app import events
 from tasks_app.engine.outcomes import Decision, Outcome, decide
 from tasks_app.queue import statements
+from tasks_app.queue.marks import Marks
 
+ROUNDS = 20
+"""Claims that follow each other at the most while tasks of paused names are put aside."""
 EMPTY: dict[str, Callable[[], object]] = {"[]": list, "{}": dict}
 
 
@@ -37,6 +40,8 @@ class Claim:
     """Seconds since the epoch: a datetime costs more to make than a small task to run, and few look at it."""
     worker_ids: list[UUID]
     errors: list[dict[str, Any]]
+    snoozes: int
+    rank: int
     position: int
 
     @property
@@ -46,18 +51,36 @@ class Claim:
 
     def decide(self, outcome: Outcome) -> Decision:
         return decide(
-            outcome, attempt=self.attempt, max_attempts=self.max_attempts, crashes=self.crashes
+            outcome,
+            attempt=self.attempt,
+            max_attempts=self.max_attempts,
+            crashes=self.crashes,
+            snoozes=self.snoozes,
         )
 
 
-def claim(queues: Sequence[str], limit: int, worker: UUID) -> list[Claim]:
-    """Up to `limit` tasks in the order they are to be started; none for a worker that is not alive."""
+def claim(
+    queues: Sequence[str], limit: int, worker: UUID, marks: Marks | None = None
+) -> list[Claim]:
+    """Up to `limit` tasks in the order they are to be started; none for a worker that is not alive.
+
+    With `marks`, a claimer's own, only what lies behind them is looked at.
+    """
     if limit < 1 or not queues:
         return []
-    parameters = {"queues": list(queues), "limit": limit, "worker": worker}
-    claims = [_claim(row) for row in statements.run("claim", parameters)]
-    rank = {name: place for place, name in enumerate(queues)}
-    claims.sort(key=lambda claim: (rank[claim.queue], -claim.priority, claim.position))
+    marks = marks or Marks()
+    claims: list[Claim] = []
+    for _ in range(ROUNDS):
+        parameters = marks.stretches(queues) | {"limit": limit - len(claims), "worker": worker}
+        rows = statements.run("claim", parameters)
+        put_aside = rows[0][0]
+        new = [_claim(row[1:-1]) for row in rows if row[1] is not None]
+        marks.passed((claim.queue, claim.rank, claim.position) for claim in new)
+        claims += new
+        if not put_aside or len(claims) >= limit:
+            break
+    order = {name: place for place, name in enumerate(queues)}
+    claims.sort(key=lambda claim: (order[claim.queue], claim.rank, claim.position))
     return claims
 
 
@@ -69,7 +92,7 @@ def disown(worker: UUID, in_hand: Collection[UUID], older_than: float = 0.0) -> 
     parameters = {"worker": worker, "in_hand": list(in_hand), "older_than": older_than}
     queues = statements.run("disown", parameters)
     if queues:
-        events.wake({queue for (queue,) in queues})
+        events.wake({queue for (queue,) in queues}, returned=True)
     return len(queues)
 
 

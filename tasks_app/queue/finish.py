@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.db import DataError
 
+from tasks_app import events
 from tasks_app.engine.outcomes import AttemptError, Decision
 from tasks_app.engine.payload import clean_text
 from tasks_app.engine.states import Reason, State
@@ -59,13 +60,16 @@ def finish(batch: Sequence[Finish]) -> dict[tuple[UUID, int], Answer]:
     A value that the database refuses fails its own task, not the batch.
     """
     try:
-        return partitions.repeat_when_missing(lambda: _write(batch))
+        answers = partitions.repeat_when_missing(lambda: _write(batch))
     except DataError:
         if len(batch) == 1:
             log.exception("task %s: its outcome cannot be stored", batch[0].claim.id)
             return _write([_unstorable(batch[0])])
         half = len(batch) // 2
         return finish(batch[:half]) | finish(batch[half:])
+    if back := {f.claim.queue for f in batch if f.decision.state is State.READY}:
+        events.wake(back, returned=True)
+    return answers
 
 
 def _write(batch: Sequence[Finish]) -> dict[tuple[UUID, int], Answer]:
@@ -79,6 +83,7 @@ def _write(batch: Sequence[Finish]) -> dict[tuple[UUID, int], Answer]:
             "delay": [f.decision.delay for f in batch],
             "attempt_back": [f.decision.attempt_back for f in batch],
             "crashed": [f.decision.crashed for f in batch],
+            "snoozed": [f.decision.snoozed for f in batch],
             "age": [f.age for f in batch],
             "ran": [f.ran for f in batch],
             "result": [f.decision.result for f in batch],

@@ -2,20 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import random
+import time
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
-from django.db import connections
+from django.db import OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg.errors import DeadlockDetected, SerializationFailure
 
 from tasks_app import conf
+
+T = TypeVar("T")
 
 FOLDER = Path(__file__).parent / "sql"
 PREPARE_AFTER = 1_000_000
 """Runs after which psycopg prepares unasked: never. None would forbid it even when asked."""
+TRIES = 5
+"""How often a statement is run that PostgreSQL rolled back for another's sake."""
+PAUSE = 0.02
+"""Seconds after the first of them, of which a random part is waited; doubled each time."""
+
+IN_CALLERS_TRANSACTION = {
+    *("enqueue", "enqueue_one", "take_keys", "free_keys", "holders", "replace"),
+}
+"""Statements that are part of what the caller does: at its isolation, and rolled back with it."""
+ONE_PLAN = {"enqueue", "enqueue_one"}
+"""Statements whose plan does not depend on what the tables hold: they are prepared wherever they run."""
+HOT = {"claim", "finish"}
+"""Statements that are prepared on the queue's own connections, where planning is told to walk indexes."""
+
+# A lock that an operator or a migration holds makes a verb fail and be tried later, instead of piling up workers.
+LIMITS = """
+SET {scope} lock_timeout = '5s';
+SET {scope} statement_timeout = '30s';
+SET {scope} idle_in_transaction_session_timeout = '60s';
+"""
+# A kept plan must not be that for an empty table; the just-in-time compiler takes forbidden plans for costly ones.
+PLANS = """
+SET default_transaction_isolation = 'read committed';
+SET enable_seqscan = off;
+SET plan_cache_mode = force_generic_plan;
+SET jit = off;
+"""
+OWN_SESSION = LIMITS.format(scope="SESSION") + PLANS
+OWN_TRANSACTION = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED;" + LIMITS.format(scope="LOCAL")
 
 
 def connection() -> BaseDatabaseWrapper:
@@ -28,6 +62,15 @@ def is_pooled() -> bool:
     return bool(connection().settings_dict.get("DISABLE_SERVER_SIDE_CURSORS", False))
 
 
+def dedicate() -> None:
+    """This thread runs nothing but the queue's verbs: let its connection, and those that follow, be set up for them.
+
+    Not behind a pooler, where settings of a session would be another's.
+    """
+    if not is_pooled():
+        connection().__dict__["taskqueue_own"] = True
+
+
 @cache
 def text(name: str) -> str:
     return (FOLDER / f"{name}.sql").read_text()
@@ -37,19 +80,59 @@ def run(
     name: str,
     parameters: Mapping[str, Any] | None = None,
     *,
-    prepare: bool = False,
     on: BaseDatabaseWrapper | None = None,
 ) -> list[tuple[Any, ...]]:
-    """Rows that the statement returns, on this thread's connection (`on`, if it is at hand); in autocommit mode it is a transaction of its own.
+    """Rows that the statement returns, on this thread's connection (`on`, if it is at hand).
 
-    Parameters are bound by the server, unlike with Django's own cursors. With `prepare` the plan is kept too: only for
-    statements that have just one. That of a claim depends on how many tasks there are now, and a kept one would be the
-    plan for an empty table when a million tasks arrive.
+    Outside a transaction of the caller's it is one of its own: READ COMMITTED, whatever the role's default is, with
+    timeouts, and run again if PostgreSQL ended it for a deadlock's or a conflict's sake. Parameters are bound by the
+    server, unlike with Django's own cursors.
     """
     wrapper = on or connection()
     if wrapper.connection is None:
         wrapper.ensure_connection()
+    if wrapper.in_atomic_block or name in IN_CALLERS_TRANSACTION:
+        return _execute(wrapper, name, parameters)
+    if "taskqueue_own" in wrapper.__dict__:
+        return _again(lambda: _execute(wrapper, name, parameters))
+    return in_transaction(lambda: _execute(wrapper, name, parameters))
+
+
+def in_transaction(work: Callable[[], T]) -> T:
+    """What `work` returns, run in one transaction as `run` makes it, or in that of the caller if there is one."""
+    wrapper = connection()
+    if wrapper.in_atomic_block:
+        return work()
+
+    def once() -> T:
+        with transaction.atomic(using=wrapper.alias):
+            if "taskqueue_own" not in wrapper.__dict__:
+                with wrapper.cursor() as cursor:
+                    cursor.execute(OWN_TRANSACTION)
+            return work()
+
+    return _again(once)
+
+
+def _again(work: Callable[[], T]) -> T:
+    pause = PAUSE
+    for tries_left in reversed(range(TRIES)):
+        try:
+            return work()
+        except OperationalError as error:
+            conflict = isinstance(error.__cause__, DeadlockDetected | SerializationFailure)
+            if not conflict or not tries_left:
+                raise
+        time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+        pause *= 2
+    raise AssertionError("unreachable")
+
+
+def _execute(
+    wrapper: BaseDatabaseWrapper, name: str, parameters: Mapping[str, Any] | None
+) -> list[tuple[Any, ...]]:
     cursor = _cursor(wrapper)
+    prepare = name in ONE_PLAN or (name in HOT and "taskqueue_own" in wrapper.__dict__)
     options: dict[str, Any] = {"prepare": prepare}
     if wrapper.queries_logged or wrapper.execute_wrappers:
         # Somebody watches Django's cursors, which know no such option.
@@ -60,6 +143,12 @@ def run(
         return found
 
 
+def copy(name: str, rows: str, *, on: BaseDatabaseWrapper) -> None:
+    """Run a COPY … FROM STDIN with rows in PostgreSQL's text format."""
+    with on.wrap_database_errors, _cursor(on).copy(text(name)) as target:
+        target.write(rows)
+
+
 def _cursor(wrapper: BaseDatabaseWrapper) -> Any:
     """A cursor that binds on the server; kept with its connection, since it takes long to make beside a short INSERT."""
     raw: psycopg.Connection[Any] = wrapper.connection
@@ -68,5 +157,7 @@ def _cursor(wrapper: BaseDatabaseWrapper) -> Any:
         if not is_pooled():
             # Django turns preparing off. It stays off behind a pooler, where a statement would be another session's.
             raw.prepare_threshold = PREPARE_AFTER
+        if "taskqueue_own" in wrapper.__dict__:
+            raw.execute(OWN_SESSION)
         cursor = wrapper.__dict__["taskqueue_cursor"] = psycopg.Cursor(raw)
     return cursor

@@ -65,7 +65,7 @@ def test_a_paused_queue_waits_and_runs_when_resumed(manage):
     eventually(lambda: Worker.objects.alive().exists(), timeout=20)
     assert state_of(id) == "ready"
 
-    queue.resume("default")
+    queue.resume("default", by="operator")
 
     eventually(lambda: state_of(id) == "succeeded")
     worker.terminate()

@@ -4,7 +4,7 @@
 -- steps from one priority to the next, at most 201 times. Blocked tasks have no index that could count them.
 -- Locks nothing. Caller: backlog.read.
 SELECT q.name, q.paused_at, q.paused_by, q.pause_reason, ready.n, coalesce(running.n, 0), coalesce(scheduled.n, 0),
-       coalesce(gated.n, 0), extract(epoch FROM now() - oldest.run_at)::float8
+       coalesce(gated.n, 0), extract(epoch FROM tq_now() - oldest.run_at)::float8
 FROM (
     SELECT * FROM tq_queue WHERE %(names)s::text[] IS NULL OR name = ANY (%(names)s::text[])
     ORDER BY name LIMIT %(max_queues)s
@@ -12,18 +12,18 @@ FROM (
 CROSS JOIN LATERAL (
     SELECT count(*) AS n FROM (
         SELECT FROM tq_task_live WHERE state = 'ready' AND queue = q.name
-        ORDER BY priority DESC, position LIMIT %(limit)s
+        ORDER BY rank, position LIMIT %(limit)s
     ) AS counted
 ) AS ready
 LEFT JOIN LATERAL (
     WITH RECURSIVE head AS (
-        (SELECT priority, run_at FROM tq_task_live WHERE state = 'ready' AND queue = q.name
-         ORDER BY priority DESC, position LIMIT 1)
+        (SELECT rank, run_at FROM tq_task_live WHERE state = 'ready' AND queue = q.name
+         ORDER BY rank, position LIMIT 1)
         UNION ALL
-        SELECT next.priority, next.run_at FROM head CROSS JOIN LATERAL (
-            SELECT priority, run_at FROM tq_task_live
-            WHERE state = 'ready' AND queue = q.name AND priority < head.priority
-            ORDER BY priority DESC, position LIMIT 1
+        SELECT next.rank, next.run_at FROM head CROSS JOIN LATERAL (
+            SELECT rank, run_at FROM tq_task_live
+            WHERE state = 'ready' AND queue = q.name AND rank > head.rank
+            ORDER BY rank, position LIMIT 1
         ) AS next
     )
     SELECT min(run_at) AS run_at FROM head

@@ -2,6 +2,6 @@
 -- No row: it was declared dead and must end. Answers the queues there are now.
 -- Locks the worker's row. Caller: queue.beat.
 UPDATE tq_worker
-SET beat_at = now(), lease_expires_at = now() + %(lease)s * interval '1 second'
+SET beat_at = tq_now(), lease_expires_at = tq_now() + %(lease)s * interval '1 second'
 WHERE id = %(id)s AND state = 'alive'
 RETURNING ARRAY (SELECT name FROM tq_queue ORDER BY name)

@@ -11,12 +11,12 @@ WITH server AS MATERIALIZED (
            checkpointer.started_at IS NOT NULL AS is_seen
     FROM (SELECT max(backend_start) AS started_at FROM pg_stat_activity WHERE backend_type = 'checkpointer') AS checkpointer
 ), silent AS MATERIALIZED (
-    SELECT w.id, w.serial, w.lease_expires_at < now() AS expired,
+    SELECT w.id, w.serial, w.lease_expires_at < tq_now() AS expired,
            w.direct AND w.beat_at > server.started_at AS lock_tells, server.is_seen
     FROM tq_worker w, server
     WHERE w.state = 'alive'
-      AND (w.lease_expires_at < now()
-           OR (w.direct AND w.beat_at < now() - %(silence)s * interval '1 second' AND w.beat_at > server.started_at))
+      AND (w.lease_expires_at < tq_now()
+           OR (w.direct AND w.beat_at < tq_now() - %(silence)s * interval '1 second' AND w.beat_at > server.started_at))
     ORDER BY w.id
     FOR UPDATE OF w SKIP LOCKED
 ), judged AS MATERIALIZED (
@@ -24,7 +24,7 @@ WITH server AS MATERIALIZED (
     FROM silent
 )
 UPDATE tq_worker w
-SET state = 'dead', ended_at = now(),
+SET state = 'dead', ended_at = tq_now(),
     death = CASE WHEN NOT j.lock_is_free THEN 'lease-expired' WHEN j.is_seen THEN 'crashed' ELSE 'silent' END
 FROM judged j
 WHERE w.id = j.id AND (j.expired OR j.lock_is_free)

@@ -5,5 +5,5 @@ SELECT NOT EXISTS (
     WHERE EXISTS (SELECT FROM tq_task_live WHERE queue = q.name AND state = 'ready')
       AND NOT EXISTS (SELECT FROM tq_queue WHERE name = q.name AND paused_at IS NOT NULL)
 ) AND NOT EXISTS (
-    SELECT FROM tq_task_live WHERE state = 'scheduled' AND run_at <= now() AND queue = ANY (%(queues)s::text[])
+    SELECT FROM tq_task_live WHERE state = 'scheduled' AND run_at <= tq_now() AND queue = ANY (%(queues)s::text[])
 )

@@ -2,7 +2,7 @@
 -- Walks tq_live_due. Locks the rows it moves, skipping those that others hold. Caller: queue.promote.
 WITH due AS MATERIALIZED (
     SELECT id FROM tq_task_live
-    WHERE state = 'scheduled' AND run_at <= now()
+    WHERE state = 'scheduled' AND run_at <= tq_now()
     ORDER BY run_at
     LIMIT %(limit)s
     FOR NO KEY UPDATE SKIP LOCKED

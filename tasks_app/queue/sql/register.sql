@@ -4,4 +4,4 @@ INSERT INTO tq_worker
     (id, serial, direct, name, hostname, pid, queues, capabilities, slots, state, started_at, beat_at, lease_expires_at)
 VALUES
     (%(id)s, %(serial)s, %(direct)s, %(name)s, %(hostname)s, %(pid)s, %(queues)s, %(capabilities)s, %(slots)s,
-     'alive', now(), now(), now() + %(lease)s * interval '1 second')
+     'alive', tq_now(), tq_now(), tq_now() + %(lease)s * interval '1 second')

@@ -1,8 +1,8 @@
 -- Takes running tasks back from workers that are no longer alive, and those `grace` seconds past their deadline.
 -- The fence grows: whoever still runs one cannot finish it. The attempt is given back. A proven death counts as a
--- crash, and more than `max_crashes` of them fail the task as poison.
--- Walks tq_live_running. Locks the rows in id order, skipping those that others hold (their finish came first).
--- Answers the queues that got tasks back. Caller: queue.rescue.
+-- crash, and more than `max_crashes` of them fail the task as poison. One that was asked to end is cancelled.
+-- Walks tq_live_running and tq_live_deadline. Locks the rows in id order, skipping those that others hold (their finish
+-- came first). Answers the queues that got tasks back. Caller: queue.rescue.
 WITH dead AS MATERIALIZED (
     SELECT w.id, w.death = 'crashed' AS crashed, w.started, w.slots, count(*) AS claims
     FROM tq_task_live l JOIN tq_worker w ON w.id = l.worker_id
@@ -18,50 +18,59 @@ WITH dead AS MATERIALIZED (
     FROM tq_task_live l
     WHERE l.state = 'running'
       -- Among the dead, not "among no live ones": a row that a newer worker claimed meanwhile is tested again here.
-      AND (l.worker_id IN (SELECT id FROM dead) OR l.deadline_at < now() - %(grace)s * interval '1 second')
+      AND (l.worker_id IN (SELECT id FROM dead) OR l.deadline_at < tq_now() - %(grace)s * interval '1 second')
     ORDER BY l.id
     LIMIT %(limit)s
     FOR UPDATE OF l SKIP LOCKED
 ), judged AS MATERIALIZED (
-    SELECT l.id, lost.crashed, lost.crashed AND l.crashes >= %(max_crashes)s AS poison,
+    SELECT l.id, l.queue, lost.crashed,
+           CASE WHEN l.cancel_requested_at IS NOT NULL THEN 'cancelled'
+                WHEN lost.crashed AND l.crashes >= %(max_crashes)s THEN 'failed' END AS ending,
            jsonb_build_array(jsonb_build_object(
                'attempt', l.attempt, 'fence', l.fence, 'worker', l.worker_id,
-               'started_at', l.started_at, 'ended_at', now(),
+               'started_at', l.started_at, 'ended_at', tq_now(),
                'exception_class', 'tasks_app.exceptions.WorkerLost',
                'message', CASE WHEN lost.crashed THEN 'The worker process died while it ran this task.'
                                ELSE 'The worker was lost while it ran this task.' END,
                'traceback', '')) AS new_errors
     FROM tq_task_live l JOIN lost USING (id)
     WHERE l.id = ANY (ARRAY (SELECT id FROM lost))
-), poisoned AS (
+), ended AS (
     DELETE FROM tq_task_live l USING judged j
-    WHERE l.id = ANY (ARRAY (SELECT id FROM judged)) AND l.id = j.id AND j.poison
-    RETURNING l.*, j.new_errors
+    WHERE l.id = ANY (ARRAY (SELECT id FROM judged)) AND l.id = j.id AND j.ending IS NOT NULL
+    RETURNING l.*, j.ending, j.crashed, j.new_errors
 ), written AS (
     INSERT INTO tq_task_history
-        (id, name, queue, backend, priority, state, reason, args, kwargs, enqueued_at, run_at, timeout, fence, attempt,
-         max_attempts, crashes, lease_losses, worker_ids, first_started_at, started_at, finished_at, errors, result)
-    SELECT id, name, queue, backend, priority, 'failed', 'poison', args, kwargs, enqueued_at, run_at, timeout, fence + 1,
-           attempt, max_attempts, crashes + 1, lease_losses, worker_ids, first_started_at, started_at, now(),
-           errors || new_errors, NULL
-    FROM poisoned
+        (id, name, queue, backend, priority, state, reason, args, kwargs, tags, metadata, unique_key, enqueued_at, run_at,
+         expires_at, timeout, fence, attempt, max_attempts, crashes, lease_losses, snoozes, worker_ids,
+         first_started_at, started_at, cancel_requested_at, finished_at, errors, result)
+    SELECT id, name, queue, backend, priority, ending, CASE WHEN ending = 'failed' THEN 'poison' END,
+           args, kwargs, tags, metadata, unique_key, enqueued_at, run_at,
+           expires_at, timeout, fence + 1, attempt, max_attempts, crashes + crashed::int,
+           lease_losses + (NOT crashed)::int, snoozes, worker_ids,
+           first_started_at, started_at, cancel_requested_at, tq_now(), errors || new_errors, NULL
+    FROM ended
+), freed AS (
+    DELETE FROM tq_unique
+    WHERE key = ANY (ARRAY (SELECT unique_key FROM ended WHERE unique_key IS NOT NULL))
+      AND until <> 'period' AND task_id IN (SELECT id FROM ended)
 ), back AS (
     UPDATE tq_task_live l
     SET state = 'ready', fence = l.fence + 1, attempt = l.attempt - 1,
         crashes = l.crashes + j.crashed::int, lease_losses = l.lease_losses + (NOT j.crashed)::int,
         worker_id = NULL, deadline_at = NULL, errors = l.errors || j.new_errors
     FROM judged j
-    WHERE l.id = ANY (ARRAY (SELECT id FROM judged)) AND l.id = j.id AND NOT j.poison
+    WHERE l.id = ANY (ARRAY (SELECT id FROM judged)) AND l.id = j.id AND j.ending IS NULL
     RETURNING l.queue, l.name, CASE WHEN j.crashed THEN 'crashed' ELSE 'lost' END AS outcome, l.started_at
 ), counted AS (
     INSERT INTO tq_statistic (at, queue, name, outcome, wait_bucket, run_bucket, count)
-    SELECT date_trunc('second', now()), queue, name, outcome, 0,
-           ceil(ln(greatest(extract(epoch FROM now() - started_at) * 1000, 1)) / ln(1.2)) AS run_bucket, count(*)
+    SELECT date_trunc('second', tq_now()), queue, name, outcome, 0,
+           ceil(ln(greatest(extract(epoch FROM tq_now() - started_at) * 1000, 1)) / ln(1.2)) AS run_bucket, count(*)
     FROM (
         SELECT queue, name, outcome, started_at FROM back
         UNION ALL
-        SELECT queue, name, 'failed', started_at FROM poisoned
+        SELECT queue, name, ending, started_at FROM ended
     ) AS attempts
     GROUP BY queue, name, outcome, run_bucket
 )
-SELECT id, (SELECT l.queue FROM tq_task_live l WHERE l.id = judged.id) AS queue, poison FROM judged
+SELECT id, queue, ending FROM judged

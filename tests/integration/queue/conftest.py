@@ -8,6 +8,8 @@ from django.db import connection
 from uuid_utils.compat import uuid7
 
 from tasks_app import queue, registry
+from tasks_app.engine.outcomes import Decision
+from tasks_app.engine.states import Reason, State
 
 
 @pytest.fixture
@@ -39,6 +41,20 @@ def register(transactional_db: None) -> Callable[..., UUID]:
 @pytest.fixture
 def worker(register: Callable[..., UUID]) -> UUID:
     return register()
+
+
+def claim_one(worker: UUID) -> queue.Claim:
+    (claim,) = queue.claim(["default"], 1, worker)
+    return claim
+
+
+def finish_one(claim: queue.Claim, *, state: State = State.SUCCEEDED) -> queue.Answer:
+    """Write that the claim's attempt led to that state."""
+    reason = Reason.DISCARDED if state is State.FAILED else None
+    result = "null" if state is State.SUCCEEDED else None
+    decision = Decision(state, reason=reason, result=result, attempt_back=state is State.READY)
+    ran = None if state is State.READY else 0.1
+    return queue.finish([queue.Finish(claim, decision, ran=ran)])[claim.key]
 
 
 def sql(statement: str, *parameters: object) -> list[tuple]:

@@ -74,7 +74,7 @@ def test_a_paused_queue_gives_nothing_until_it_is_resumed(worker):
 
     assert claimed(["default"], 10, worker) == []
 
-    queue.resume("default")
+    queue.resume("default", by="operator")
     assert claimed(["default"], 10, worker) == [id]
 
 
@@ -136,7 +136,7 @@ def plan(queues: list[str], worker: UUID) -> str:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "EXPLAIN (ANALYZE, BUFFERS OFF, COSTS OFF, TIMING OFF) " + text("claim"),
-            {"queues": queues, "limit": 100, "worker": worker},
+            queue.Marks().stretches(queues) | {"limit": 100, "worker": worker},
         )
         lines = "\n".join(line for (line,) in cursor.fetchall())
         transaction.set_rollback(True)

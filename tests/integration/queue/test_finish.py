@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from uuid import UUID
 
 import pytest
 from django.db import connection
@@ -20,7 +19,7 @@ from tasks_app.engine.outcomes import (
 from tasks_app.models import Statistic, Task
 from tasks_app.queue import Answer, Claim, Finish
 from tasks_app.queue.statements import text
-from tests.integration.queue.conftest import sql
+from tests.integration.queue.conftest import claim_one, sql
 from tests.sample import tasks
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -30,11 +29,6 @@ ERROR = AttemptError("builtins.ValueError", "no", "Traceback …")
 
 def finish(claim: Claim, outcome: Outcome, ran: float | None = 0.5) -> Answer:
     return queue.finish([Finish(claim, claim.decide(outcome), ran=ran)])[claim.key]
-
-
-def claim_one(worker: UUID) -> Claim:
-    (claim,) = queue.claim(["default"], 1, worker)
-    return claim
 
 
 def test_success_moves_the_task_to_history_with_its_result(worker):
@@ -148,6 +142,7 @@ def test_without_the_fence_the_late_finish_would_win(worker, register):
         "state": ["succeeded"],
         "attempt_back": [False],
         "crashed": [False],
+        "snoozed": [False],
         "delay": [0.0],
         "age": [0.1],
         "ran": [0.1],
@@ -263,6 +258,7 @@ def test_a_large_batch_walks_the_primary_key(worker):
         "delay": [0.0] * 500,
         "attempt_back": [False] * 500,
         "crashed": [False] * 500,
+        "snoozed": [False] * 500,
         "age": [0.0] * 500,
         "ran": [0.0] * 500,
         "result": ["1"] * 500,

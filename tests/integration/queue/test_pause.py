@@ -29,11 +29,11 @@ def test_pausing_again_keeps_since_when():
 def test_resume_opens_the_queue_and_forgets_the_pause():
     queue.pause("mail", by="operator", reason="provider down")
 
-    assert queue.resume("mail") is True
+    assert queue.resume("mail", by="operator") is True
 
     row = Queue.objects.get(name="mail")
     assert (row.paused, row.paused_by, row.pause_reason) == (False, "", "")
 
 
 def test_there_is_no_resuming_a_queue_that_is_not_there(transactional_db):
-    assert queue.resume("nowhere") is False
+    assert queue.resume("nowhere", by="operator") is False

@@ -200,7 +200,10 @@ def claim_and_declare_dead(register, claim_text: str) -> tuple[int, str]:
     claiming, declaring = connection.copy(), connection.copy()
     with claiming.cursor() as claim, declaring.cursor() as declare:
         claim.execute("BEGIN")
-        claim.execute(claim_text, {"queues": ["default"], "limit": 1, "worker": worker})
+        claim.execute(
+            claim_text,
+            queue.Marks().stretches(["default"]) | {"limit": 1, "worker": worker},
+        )
         got = len(claim.fetchall())
         sql("UPDATE tq_worker SET lease_expires_at = now() - interval '1 ms'")
         declare.execute("SET lock_timeout = '2s'")

@@ -32,6 +32,8 @@ def claim(fence: int = 1) -> Claim:
         started_at=0.0,
         worker_ids=[uuid7()],
         errors=[],
+        snoozes=0,
+        rank=0,
         position=1,
     )
 

@@ -17,9 +17,20 @@ def test_live_and_terminal_states_divide_all_states():
     assert not LIVE & TERMINAL
 
 
-def test_nothing_leaves_a_terminal_state():
+def test_only_a_person_takes_a_task_out_of_a_terminal_state():
+    leave = {
+        verb for verb, pairs in TRANSITIONS.items() for source, _ in pairs if source in TERMINAL
+    }
+
+    assert leave == {"redrive", "purge"}
+
+
+def test_no_verb_turns_one_terminal_state_into_another():
     assert not [
-        (verb, pair) for verb, pairs in TRANSITIONS.items() for pair in pairs if pair[0] in TERMINAL
+        (verb, source, target)
+        for verb, pairs in TRANSITIONS.items()
+        for source, target in pairs
+        if source in TERMINAL and target in TERMINAL
     ]
 
 

@@ -26,7 +26,11 @@ CHORES: list[tuple[float, Callable[[], object]]] = [
     (5.0, queue.age),
     (5.0, queue.find_queues),
     (5.0, lambda: queue.ungate(registry.names())),
+    (60.0, queue.vacuum),
+    (60.0, queue.fold),
     (3600.0, queue.make_days),
+    (3600.0, queue.prune),
+    (3600.0, queue.analyze),
 ]
 """(seconds between two runs, verb)."""
 TICK = 0.25
@@ -48,7 +52,12 @@ class Upkeep:
 
     def _run(self) -> None:
         dedicate()
-        due = [0.0] * len(self._chores)
+        start = time.monotonic()
+        # What is rare need not be done by all workers of a new deployment at once.
+        due = [
+            start + (random.uniform(0, 60.0) if interval >= 60 else 0)  # noqa: S311
+            for interval, _ in self._chores
+        ]
         while not self._stopping.is_set():
             for place, (interval, chore) in enumerate(self._chores):
                 if time.monotonic() < due[place]:

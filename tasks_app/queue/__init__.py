@@ -33,6 +33,7 @@ from tasks_app.queue.operate import (
 )
 from tasks_app.queue.partitions import ensure as make_days
 from tasks_app.queue.spec import Spec, UniqueKey
+from tasks_app.queue.storage import analyze, fold, prune, vacuum
 from tasks_app.queue.upkeep import age, expire, find_queues, promote, rescue, sweep
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "Spec",
     "UniqueKey",
     "age",
+    "analyze",
     "beat",
     "bury",
     "cancel",
@@ -57,11 +59,13 @@ __all__ = [
     "expire",
     "find_queues",
     "finish",
+    "fold",
     "idle",
     "make_days",
     "pause",
     "pause_name",
     "promote",
+    "prune",
     "purge",
     "redrive",
     "register",
@@ -75,4 +79,5 @@ __all__ = [
     "sweep",
     "take_serial",
     "ungate",
+    "vacuum",
 ]

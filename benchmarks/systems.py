@@ -74,7 +74,7 @@ def taskqueue() -> System:
         python=Path(sys.executable),
         app="benchmarks.apps.taskqueue",
         packages=("Django", "psycopg"),
-        tables="tq_task_live, tq_task_history, tq_statistic, tq_worker",
+        tables="tq_task_live, tq_task_history, tq_statistic, tq_worker, tq_unique, tq_paused_name, tq_audit",
         outcomes="""
             SELECT count(*), extract(epoch FROM max(finished_at) - min(first_started_at))
             FROM tq_task_history WHERE state = 'succeeded' AND finished_at >= %(since)s

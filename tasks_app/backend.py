@@ -90,18 +90,18 @@ class TaskQueueBackend(compat.BaseTaskBackend):
         return spec
 
     def enqueue(self, task: compat.Task[Any, Any], args: Any, kwargs: Any) -> TaskResult[Any]:
-        from tasks_app import queue
+        from tasks_app.queue import enqueue
 
         # Made under this backend, it was validated by its own __post_init__.
         if not isinstance(task, QueueTask) or task.backend != self.alias:
             self.validate_task(task)
         spec = self.spec(task, args, kwargs)
-        (id,) = queue.enqueue([spec])
+        (id,) = enqueue([spec])
         if id != spec.id:
-            return self.get_result(str(id))
+            return self.get_result(id)
         result: TaskResult[Any] = TaskResult(
             task=task,
-            id=str(spec.id),
+            id=spec.id,
             status=TaskResultStatus.READY,
             enqueued_at=timezone.now(),
             started_at=None,
@@ -129,7 +129,7 @@ class TaskQueueBackend(compat.BaseTaskBackend):
 
         self.validate_task(task)
         specs = [self.spec(task, args, kwargs) for args, kwargs in calls]
-        return [str(id) for id in queue.enqueue(specs)]
+        return queue.enqueue(specs)
 
     def get_result(self, result_id: str) -> TaskResult[Any]:
         from tasks_app.models import Task

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from tasks_app.engine.payload import InvalidPayload
 
 __all__ = [
@@ -24,7 +22,7 @@ class UnknownTask(LookupError):
 class DuplicateTask(ValueError):
     """Another task holds the unique key, and this one was to be refused then."""
 
-    def __init__(self, key: str, holder: UUID) -> None:
+    def __init__(self, key: str, holder: str) -> None:
         super().__init__(f"The unique key {key!r} is held by task {holder}.")
         self.key = key
         self.holder = holder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +13,8 @@ import psycopg
 from django.db import OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.errors import DeadlockDetected, SerializationFailure
+from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGresult
 
 from tasks_app import conf
 
@@ -27,11 +29,9 @@ PAUSE = 0.02
 """Seconds after the first of them, of which a random part is waited; doubled each time."""
 
 IN_CALLERS_TRANSACTION = {
-    *("enqueue", "enqueue_one", "take_keys", "free_keys", "holders", "replace"),
+    *("enqueue", "take_keys", "free_keys", "holders", "replace"),
 }
 """Statements that are part of what the caller does: at its isolation, and rolled back with it."""
-ONE_PLAN = {"enqueue", "enqueue_one"}
-"""Statements whose plan does not depend on what the tables hold: they are prepared wherever they run."""
 HOT = {"claim", "finish"}
 """Statements that are prepared on the queue's own connections, where planning is told to walk indexes."""
 
@@ -57,9 +57,10 @@ def connection() -> BaseDatabaseWrapper:
     return connections[conf.settings().DATABASE]
 
 
-def is_pooled() -> bool:
+def is_pooled(wrapper: BaseDatabaseWrapper | None = None) -> bool:
     """Whether Django was told that a pooler in transaction mode stands before the database."""
-    return bool(connection().settings_dict.get("DISABLE_SERVER_SIDE_CURSORS", False))
+    settings = (wrapper or connection()).settings_dict
+    return bool(settings.get("DISABLE_SERVER_SIDE_CURSORS", False))
 
 
 def dedicate() -> None:
@@ -67,8 +68,9 @@ def dedicate() -> None:
 
     Not behind a pooler, where settings of a session would be another's.
     """
-    if not is_pooled():
-        connection().__dict__["taskqueue_own"] = True
+    wrapper = connection()
+    if not is_pooled(wrapper):
+        wrapper.__dict__["taskqueue_own"] = True
 
 
 @cache
@@ -132,7 +134,8 @@ def _execute(
     wrapper: BaseDatabaseWrapper, name: str, parameters: Mapping[str, Any] | None
 ) -> list[tuple[Any, ...]]:
     cursor = _cursor(wrapper)
-    prepare = name in ONE_PLAN or (name in HOT and "taskqueue_own" in wrapper.__dict__)
+    # An INSERT has one plan, whatever the tables hold.
+    prepare = name == "enqueue" or (name in HOT and "taskqueue_own" in wrapper.__dict__)
     options: dict[str, Any] = {"prepare": prepare}
     if wrapper.queries_logged or wrapper.execute_wrappers:
         # Somebody watches Django's cursors, which know no such option.
@@ -141,6 +144,39 @@ def _execute(
         cursor.execute(text(name), parameters or {}, **options)
         found: list[tuple[Any, ...]] = cursor.fetchall() if cursor.description else []
         return found
+
+
+def insert(name: str, values: Sequence[str | None], *, on: BaseDatabaseWrapper) -> None:
+    """Run an INSERT of one row, with values as PostgreSQL reads them, in the caller's transaction if there is one.
+
+    By libpq itself where that is possible: psycopg's way takes a sixth of what a short transaction takes in all.
+    """
+    if on.connection is None:
+        on.ensure_connection()
+    raw: psycopg.Connection[Any] = on.connection
+    watched = on.queries_logged or on.execute_wrappers
+    status = raw.pgconn.transaction_status
+    with on.wrap_database_errors:
+        # In a transaction that has not begun yet it is psycopg that has to begin it.
+        if watched or is_pooled(on) or not (raw.autocommit or status == TransactionStatus.INTRANS):
+            cursor: Any = psycopg.RawCursor(raw)
+            if watched:
+                cursor = on._prepare_cursor(cursor)  # type: ignore[attr-defined]
+            cursor.execute(text(name), values)
+            return
+        if on.__dict__.get("taskqueue_prepared") is not raw:
+            _check(raw, raw.pgconn.prepare(b"tq_insert", text(name).encode()))
+            on.__dict__["taskqueue_prepared"] = raw
+        encoded: Any = [None if value is None else value.encode() for value in values]
+        _check(raw, raw.pgconn.exec_prepared(b"tq_insert", encoded))
+
+
+def _check(raw: psycopg.Connection[Any], result: PGresult) -> None:
+    if result.status == ExecStatus.COMMAND_OK:
+        return
+    if raw.pgconn.status == ConnStatus.BAD:
+        raise psycopg.OperationalError(raw.pgconn.get_error_message())
+    raise psycopg.errors.error_from_result(result)
 
 
 def copy(name: str, rows: str, *, on: BaseDatabaseWrapper) -> None:
@@ -154,7 +190,7 @@ def _cursor(wrapper: BaseDatabaseWrapper) -> Any:
     raw: psycopg.Connection[Any] = wrapper.connection
     cursor = wrapper.__dict__.get("taskqueue_cursor")
     if cursor is None or cursor.connection is not raw:
-        if not is_pooled():
+        if not is_pooled(wrapper):
             # Django turns preparing off. It stays off behind a pooler, where a statement would be another session's.
             raw.prepare_threshold = PREPARE_AFTER
         if "taskqueue_own" in wrapper.__dict__:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from uuid import UUID
 
 from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -19,14 +18,14 @@ LOCK_TIMEOUT = "5s"
 """How long another transaction that has taken a key, and not committed, is waited for."""
 
 
-def take(specs: Sequence[Spec], wrapper: BaseDatabaseWrapper) -> dict[UUID, UUID]:
+def take(specs: Sequence[Spec], wrapper: BaseDatabaseWrapper) -> dict[str, str]:
     """Take the keys of tasks that are about to be put in, within the transaction under way.
 
     Answers task → holder, for those whose key is held by another; a waiting one is replaced where that is asked for.
     Raises DuplicateTask where that is, and OperationalError if another transaction does not decide in LOCK_TIMEOUT.
     """
     first = {spec.unique.key: spec for spec in reversed(specs) if spec.unique}
-    holders: dict[str, UUID] = {}
+    holders: dict[str, str] = {}
     with _lock_timeout(wrapper):
         for _ in range(ROUNDS):
             if not (missing := sorted(first.keys() - holders.keys())):
@@ -43,7 +42,7 @@ def take(specs: Sequence[Spec], wrapper: BaseDatabaseWrapper) -> dict[UUID, UUID
             holders.update(statements.run("holders", {"key": missing}, on=wrapper))
     if undecided := sorted(first.keys() - holders.keys()):
         raise OperationalError(f"unique keys changed hands too fast: {undecided[:3]}")
-    others: dict[UUID, UUID] = {}
+    others: dict[str, str] = {}
     for spec in specs:
         if spec.unique is None or (holder := holders[spec.unique.key]) == spec.id:
             continue

@@ -8,4 +8,4 @@ FROM unnest(%(key)s::text[], %(task_id)s::uuid[], %(until)s::text[], %(period)s:
      WITH ORDINALITY AS t (key, task_id, until, period, place)
 ORDER BY key, place
 ON CONFLICT (key) DO NOTHING
-RETURNING key, task_id
+RETURNING key, task_id::text

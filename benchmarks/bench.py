@@ -55,6 +55,10 @@ class Bench:
         with self.connect(system) as connection:
             connection.execute(f"TRUNCATE {system.tables} CASCADE")
 
+    def is_empty(self, system: System) -> bool:
+        with self.connect(system) as connection:
+            return connection.execute("SELECT FROM tq_task_live LIMIT 1").fetchone() is None
+
     def settle(self, system: System) -> None:
         """The same start for everybody: statistics known, nothing left for a vacuum or a checkpoint to do."""
         with self.connect(system) as connection:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable
 
 import psycopg
@@ -25,13 +26,26 @@ LOCKED_TIMEOUT = 30.0
 
 
 class Lifeline:
+    silence = 20.0
+    """Seconds without an echo after which its connection is taken for dead: the heartbeat calls every 15."""
+
     def __init__(self, serial: int, on_hint: Callable[[list[str], bool], None]) -> None:
         """`on_hint` gets the queues that got work, none when the hint does not say; and whether it came back to them."""
         self._serial = serial
         self._on_hint = on_hint
+        self._channels = [events.READY, events.RETURNED, self.echo_channel]
         self._stopping = threading.Event()
         self._locked = threading.Event()
         self._thread = part("lifeline", self._run)
+
+    @property
+    def echo_channel(self) -> str:
+        """Whoever calls there is heard by this lifeline alone, and so shows that it hears anything."""
+        return f"tq_echo_{self._serial}"
+
+    @property
+    def listens(self) -> bool:
+        return conf.settings().WAKEUP == "notify"
 
     def start(self) -> bool:
         """Whether the lock was taken within LOCKED_TIMEOUT seconds."""
@@ -60,20 +74,25 @@ class Lifeline:
         line.connect()
         try:
             raw: psycopg.Connection = line.connection
-            while not self._lock(raw):
-                # The server has not noticed yet that our former connection is gone.
-                if self._stopping.wait(0.2):
-                    return
-            if conf.settings().WAKEUP == "notify":
-                for channel in (events.READY, events.RETURNED):
+            if self.listens:
+                for channel in self._channels:
                     raw.execute(f"LISTEN {channel}")
-            self._locked.set()
-            self._wait = RECONNECT[0]
+            heard = time.monotonic()
             # What was told while nobody listened is found by looking once.
             self._on_hint([], True)
+            locked = False
             while not self._stopping.is_set():
-                for hint in raw.notifies(timeout=LISTEN_SLICE, stop_after=1):
-                    self._on_hint(hint.payload.split(), hint.channel == events.RETURNED)
+                # The server may not have noticed yet that our former connection is gone: until then that has the lock.
+                if not locked and (locked := self._lock(raw)):
+                    self._locked.set()
+                    self._wait = RECONNECT[0]
+                for hint in raw.notifies(timeout=LISTEN_SLICE if locked else 0.2, stop_after=1):
+                    if hint.channel == self.echo_channel:
+                        heard = time.monotonic()
+                    else:
+                        self._on_hint(hint.payload.split(), hint.channel == events.RETURNED)
+                if self.listens and time.monotonic() - heard > self.silence:
+                    raise OperationalError(f"nothing was heard for {self.silence:g} s")
         finally:
             line.close()
 

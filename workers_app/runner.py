@@ -134,6 +134,7 @@ class Runner:
             self.worker,
             on_queues=self._on_queues,
             on_fenced=self._on_fenced,
+            echo=self._call_lifeline if self.lifeline and self.lifeline.listens else None,
         )
         log_failures_only()
         self.upkeep = Upkeep(
@@ -265,7 +266,11 @@ class Runner:
         if not self.chosen:
             self.queues = queues
 
-    def _on_fenced(self) -> None:
+    def _call_lifeline(self) -> None:
+        if self.lifeline is not None:
+            queue.call(self.lifeline.echo_channel)
+
+    def _on_fenced(self, why: str) -> None:
         # Another worker has or will have our tasks: whatever still runs here must not go on.
-        log.error("worker %s was declared dead and leaves", self.name)
+        log.error("worker %s %s; it leaves", self.name, why)
         os._exit(EXIT_FENCED)

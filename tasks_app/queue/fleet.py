@@ -77,6 +77,11 @@ def beat(worker: UUID) -> list[str] | None:
     return list(answer[0][0]) if answer else None
 
 
+def call(channel: str) -> None:
+    """Say something on a channel: to hear it shows that a connection listens."""
+    statements.run("call", {"channel": channel})
+
+
 def retire(worker: UUID) -> None:
     """The worker ends in order and claims no more; what it still runs is rescued, and no crash is counted."""
     statements.run(

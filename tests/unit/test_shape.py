@@ -34,7 +34,8 @@ def test_every_statement_has_a_caller_and_every_call_a_statement():
         name
         for path in PYTHON
         for name in re.findall(
-            r'(?:statements\.run|statements\.copy|_change)\(\s*"(\w+)"', path.read_text()
+            r'(?:statements\.run|statements\.copy|statements\.insert|_change)\(\s*"(\w+)"',
+            path.read_text(),
         )
     }
 

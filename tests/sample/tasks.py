@@ -12,7 +12,7 @@ from pathlib import Path
 
 from django.db import connection
 
-from tasks_app import compat, task
+from tasks_app import Unique, compat, task
 from tests.sample.ledger import note
 
 
@@ -177,3 +177,17 @@ def use_database():
 def tell_result(context):
     result: compat.TaskResult = context.task_result
     return {"id": result.id, "attempts": result.attempts, "args": result.args}
+
+
+@task(unique=True)
+def once(a=0, b=0):
+    pass
+
+
+def _by_account(account, amount):
+    return account
+
+
+@task(unique=Unique(key=_by_account, on_conflict="replace"))
+def sync_account(account, amount):
+    return amount

@@ -202,4 +202,5 @@ def task_errors(entries: Iterable[Mapping[str, Any]]) -> list[TaskError]:
             exception_class_path=entry["exception_class"], traceback=entry.get("traceback", "")
         )
         for entry in entries
+        if "event" not in entry  # what a person did is no error
     ]

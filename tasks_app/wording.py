@@ -9,6 +9,10 @@ from typing import Any
 from tasks_app.engine.states import Reason, State
 from tasks_app.models import Queue, Task, Worker
 
+GATED: dict[str, str] = {
+    Reason.UNKNOWN_NAME: "no live worker knows this name",
+    Reason.NAME_PAUSED: "its name is paused",
+}
 MAX_ERROR = 300
 """Characters of an error's message in a sentence."""
 
@@ -64,7 +68,7 @@ def progress(task: Task, now: datetime) -> str:
 
 def why(task: Task, now: datetime, queue: Queue | None, workers: Sequence[Worker]) -> str:
     """The state of a task and what it is due to, in one sentence. `workers`: those alive."""
-    last = f": {error(task.errors[-1])}" if task.errors else ""
+    last = f": {error(task.failures[-1])}" if task.failures else ""
     attempt = f"attempt {task.attempt} of {task.max_attempts}"
     match task.state:
         case State.SCHEDULED if task.attempt:
@@ -72,10 +76,8 @@ def why(task: Task, now: datetime, queue: Queue | None, workers: Sequence[Worker
             return f"retrying {_due(task.run_at, now)}, {attempt}{last}"
         case State.SCHEDULED:
             return f"scheduled: {_due(task.run_at, now)}"
-        case State.GATED if task.reason == Reason.UNKNOWN_NAME:
-            return "gated: no live worker knows this name"
         case State.GATED:
-            return f"gated: {task.reason}"
+            return f"gated: {GATED.get(task.reason or '', task.reason)}"
         case State.READY:
             return f"ready: {_waits_for(task, now, queue, workers)}"
         case State.RUNNING:
@@ -84,13 +86,23 @@ def why(task: Task, now: datetime, queue: Queue | None, workers: Sequence[Worker
                 if task.deadline_at
                 else ""
             )
-            return f"running {progress(task, now)}, {attempt}{left}"
+            asked = ", asked to end" if task.cancel_requested_at else ""
+            return f"running {progress(task, now)}, {attempt}{left}{asked}"
         case State.SUCCEEDED:
             return f"succeeded in {progress(task, now)}, {attempt}"
         case State.FAILED:
             return f"failed: {_reason(task)}{last}"
+        case State.CANCELLED:
+            return f"cancelled {_by_whom(task, last)}"
         case _:
             return task.state
+
+
+def _by_whom(task: Task, last: str) -> str:
+    if not task.acts:
+        return f"by itself{last}"
+    act = task.acts[-1]
+    return f"by {act['by']}" + (f": {act['message']}" if act["message"] else "")
 
 
 def _due(at: datetime, now: datetime) -> str:
@@ -123,6 +135,8 @@ def _reason(task: Task) -> str:
         case Reason.TIMEOUT:
             limit = f" of {duration(task.timeout)}" if task.timeout else ""
             return f"its last attempt took longer than its timeout{limit}"
+        case Reason.EXPIRED:
+            return "not started in time"
         case Reason.POISON:
             return f"its process died {plural(task.crashes, 'time')} while it ran this task"
         case _:

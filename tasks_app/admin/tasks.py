@@ -157,7 +157,7 @@ class Attempt:
 
 
 def attempts(task: Task, now: datetime) -> list[Attempt]:
-    """Those that failed, as they were recorded, and the one that runs or succeeded."""
+    """Those that failed and what people did, as it was recorded, and the one that runs or succeeded."""
     rows = [_failed(entry) for entry in task.errors]
     if task.state in (State.RUNNING, State.SUCCEEDED):
         worker = str(task.worker_ids[-1]) if task.worker_ids else ""
@@ -168,6 +168,10 @@ def attempts(task: Task, now: datetime) -> list[Attempt]:
 
 
 def _failed(entry: dict[str, Any]) -> Attempt:
+    if "event" in entry:
+        at = _time(entry.get("ended_at"))
+        who = f"{entry['event']} by {entry.get('by', '')}"
+        return Attempt("", who, str(entry.get("message") or ""), "", "", None, at, "")
     started, ended = _time(entry.get("started_at")), _time(entry.get("ended_at"))
     return Attempt(
         number=entry.get("attempt", ""),

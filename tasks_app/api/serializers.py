@@ -140,6 +140,8 @@ class NewTask(serializers.Serializer[Any]):
 
 # What goes out.
 
+ERROR_FIELDS = ("exception_class", "message", "traceback")
+
 
 class Time(serializers.DateTimeField):
     """In UTC, whatever the settings of the project around us."""
@@ -165,6 +167,13 @@ class Attempt(serializers.Serializer[Any]):
     error = AttemptError(allow_null=True, help_text="Text only; null unless it failed.")
 
 
+class Act(serializers.Serializer[Any]):
+    action = serializers.CharField(source="event", help_text="cancel, discard, redrive or retry.")
+    by = serializers.CharField()
+    reason = serializers.CharField(source="message")
+    at = serializers.CharField(source="ended_at")
+
+
 class TaskSummary(serializers.Serializer[Any]):
     id = serializers.UUIDField(help_text="UUIDv7: grows with the time of enqueueing.")
     name = serializers.CharField()
@@ -182,13 +191,24 @@ class TaskSummary(serializers.Serializer[Any]):
     run_at = Time(help_text="When it was or will be due.")
     started_at = Time(allow_null=True, help_text="Start of the current or last attempt.")
     finished_at = Time(allow_null=True)
+    tags = serializers.ListField(child=serializers.CharField())
 
 
 class TaskDetail(TaskSummary):
+    metadata = serializers.DictField()
+    unique_key = serializers.CharField(
+        allow_null=True, help_text="Key that it was not to share with another task."
+    )
+    expires_at = Time(allow_null=True, help_text="It starts before that, or fails as expired.")
+    cancel_requested_at = Time(
+        allow_null=True, help_text="Since then it ends as cancelled unless it succeeds."
+    )
+    snoozes = serializers.IntegerField(help_text="Times it has asked to be run later.")
     args = serializers.ListField()
     kwargs = serializers.DictField()
     result = serializers.JSONField(help_text="What it returned, if it succeeded.")
     attempts = serializers.SerializerMethodField(help_text="Oldest first.")
+    acts = Act(many=True, help_text="What people did to it, oldest first.")
 
     @extend_schema_field(Attempt(many=True))
     def get_attempts(self, task: Task) -> list[Any]:
@@ -199,9 +219,9 @@ class TaskDetail(TaskSummary):
                 "worker_id": entry.get("worker"),
                 "started_at": _time(entry.get("started_at")),
                 "ended_at": _time(entry.get("ended_at")),
-                "error": {key: entry.get(key, "") for key in AttemptError().fields},
+                "error": {key: entry.get(key, "") for key in ERROR_FIELDS},
             }
-            for entry in task.errors
+            for entry in task.failures
         ]
         if task.state in (State.RUNNING, State.SUCCEEDED):
             rows.append(

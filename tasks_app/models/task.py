@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -54,7 +54,9 @@ class Task(models.Model):
     deadline_at = models.DateTimeField(null=True)
     cancel_requested_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
-    errors = models.JSONField(help_text="One entry per failed attempt, oldest first.")
+    errors = models.JSONField(
+        help_text="One entry per failed attempt, and per act of a person (with `event`), oldest first."
+    )
     result = models.JSONField(null=True)
 
     objects = TaskQuerySet.as_manager()
@@ -74,3 +76,13 @@ class Task(models.Model):
 
     def delete(self, *args: object, **kwargs: object) -> NoReturn:
         raise TypeError("A task is changed only by the verbs of tasks_app.queue.")
+
+    @property
+    def failures(self) -> list[dict[str, Any]]:
+        """The entries of `errors` about attempts."""
+        return [entry for entry in self.errors if "event" not in entry]
+
+    @property
+    def acts(self) -> list[dict[str, Any]]:
+        """The entries of `errors` about what people did to the task."""
+        return [entry for entry in self.errors if "event" in entry]

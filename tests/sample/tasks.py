@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import ctypes
 import os
 import signal
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from django.db import connection
 
-from tasks_app import Unique, compat, task
+from tasks_app import Backoff, Cancel, Discard, Retry, Snooze, Unique, compat, task
 from tests.sample.ledger import note
 
 
@@ -191,3 +192,120 @@ def _by_account(account, amount):
 @task(unique=Unique(key=_by_account, on_conflict="replace"))
 def sync_account(account, amount):
     return amount
+
+
+ANSWERS = {"Snooze": Snooze, "Retry": Retry, "Discard": Discard, "Cancel": Cancel}
+
+
+def _answer(kind, arguments, raised):
+    answer = ANSWERS[kind](**arguments)
+    if raised:
+        raise answer
+    return answer
+
+
+@task(max_attempts=2, backoff=Backoff.fixed(60))
+def answer(kind, arguments, raised=False):
+    return _answer(kind, arguments, raised)
+
+
+@task(max_attempts=2, backoff=Backoff.fixed(60), takes_context=True)
+def answer_in_context(context, kind, arguments, raised=False):
+    assert context.attempt == 1
+    return _answer(kind, arguments, raised)
+
+
+@task(max_attempts=2, backoff=Backoff.fixed(60))
+async def answer_later(kind, arguments, raised=False):
+    await asyncio.sleep(0)
+    return _answer(kind, arguments, raised)
+
+
+@task(max_attempts=2, backoff=Backoff.fixed(60), takes_context=True)
+async def answer_later_in_context(context, kind, arguments, raised=False):
+    await asyncio.sleep(0)
+    assert context.attempt == 1
+    return _answer(kind, arguments, raised)
+
+
+class NotNow(Snooze):
+    def __init__(self):
+        super().__init__(30)
+
+
+class NotMine(Discard):
+    pass
+
+
+@task
+def answer_with_its_own_class(kind):
+    raise NotNow if kind == "NotNow" else NotMine("theirs")
+
+
+def _raise(name):
+    raise getattr(builtins, name)("as told")
+
+
+@task(max_attempts=2, backoff=60, retry_on=OSError, discard_on=(FileNotFoundError, EOFError))
+def retried_on_os_errors(name):
+    _raise(name)
+
+
+@task(max_attempts=2, backoff=60, discard_on=(LookupError, ArithmeticError))
+def discarded_on_lookup_and_arithmetic_errors(name):
+    _raise(name)
+
+
+@task(max_attempts=2, backoff=60, retry_on=())
+def retried_on_nothing(name=None):
+    if name is None:
+        return Retry()
+    return _raise(name)
+
+
+@task(max_attempts=2, backoff=60, discard_on=Exception)
+def retried_only_when_it_asks():
+    raise Retry(reason="locked")
+
+
+@task(max_attempts=2, backoff=60, timeout=0.05, discard_on=TimeoutError)
+async def discarded_on_timeout():
+    await asyncio.sleep(30)
+
+
+@task(max_attempts=2, backoff=60, timeout=0.05, retry_on=TimeoutError)
+async def retried_on_timeout():
+    await asyncio.sleep(30)
+
+
+@task(max_attempts=2, backoff=60, timeout=0.05, retry_on=KeyError)
+async def retried_on_all_but_timeout():
+    await asyncio.sleep(30)
+
+
+@task(max_attempts=2, backoff=60)
+def enqueue_what_is_no_json():
+    add.enqueue("\x00")
+
+
+def _exit(exception, result):
+    raise SystemExit(3)
+
+
+@task(max_attempts=2, backoff=_exit)
+def fail_with_a_backoff_that_exits():
+    raise ValueError
+
+
+def _as_told(exception, result):
+    return exception.after if isinstance(exception, Retry) else result.args[0]
+
+
+@task(max_attempts=2, backoff=_as_told)
+def fail_and_wait_as_told(seconds):
+    raise ValueError
+
+
+@task(max_attempts=2, backoff=_as_told)
+def ask_for_another_attempt_that_its_backoff_refuses():
+    return Retry()

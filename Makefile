@@ -3,6 +3,7 @@
 PYTHON ?= python3
 PORT ?= 8000
 TESTS ?= tests
+SECONDS ?= 300
 
 VENV := .venv
 VENV_PYTHON := $(VENV)/bin/python
@@ -23,8 +24,12 @@ run: install ## start everything on this machine until Ctrl-C (PORT=8000)
 test: install browser ## run the tests (TESTS=tests/unit for a part)
 	@$(VENV_PYTHON) -m pytest -n 2 --dist loadfile $(TESTS)
 
-chaos: install ## run the slow tests that kill and stall processes
-	@$(VENV_PYTHON) -m pytest tests/chaos
+chaos: install ## kill and stall processes for longer, on PostgreSQL 18 and on Debian's 15 (SECONDS=300)
+	@HAMMER_SECONDS=$(SECONDS) EXAMPLES=200 $(VENV_PYTHON) -m pytest -n 2 --dist loadfile tests/chaos tests/protocol
+	@test -x /usr/lib/postgresql/15/bin/postgres || { \
+		echo 'PostgreSQL 15 is not here: apt-get install postgresql-15, and again.' >&2; exit 1; }
+	@TEST_POSTGRES=15 HAMMER_SECONDS=$(SECONDS) EXAMPLES=50 $(VENV_PYTHON) -m pytest -n 2 --dist loadfile \
+		tests/chaos tests/protocol tests/integration/queue
 
 lint: install ## format check, lint, types, imports between the apps, migrations, Django's checks
 	@$(VENV)/bin/ruff format --check .

@@ -18,6 +18,7 @@ from taskqueue_project.embedded.files import make_directory
 from taskqueue_project.embedded.lock import lock
 from taskqueue_project.embedded.place import elsewhere
 from taskqueue_project.embedded.postgres import PostgresServer
+from tests.system_postgres import SystemPostgres
 from tests.waiting import eventually
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,7 +35,12 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
         os.environ["TASKQUEUE_VAR"] = str(run)
         os.environ.setdefault("SECRET_KEY", "of the tests")
         if not os.environ.get("DATABASE_URL"):
-            server = PostgresServer(run / "postgres", settings=FAST)
+            version = os.environ.get("TEST_POSTGRES")
+            server = (
+                SystemPostgres(version, FAST)
+                if version
+                else PostgresServer(run / "postgres", settings=FAST)
+            )
             server.start()
             early_config.add_cleanup(partial(server.stop, immediate=True))
             os.environ["DATABASE_URL"] = server.url

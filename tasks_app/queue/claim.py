@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 from uuid import UUID
 
@@ -18,9 +18,12 @@ ROUNDS = 20
 EMPTY: dict[str, Callable[[], object]] = {"[]": list, "{}": dict}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Claim:
-    """One attempt that a worker may make. `(id, fence)` is what its finish must show."""
+    """One attempt that a worker may make. `(id, fence)` is what its finish must show.
+
+    Not frozen, though nobody changes one: to make a frozen one takes longer than to run a small task.
+    """
 
     id: UUID
     name: str
@@ -59,6 +62,11 @@ class Claim:
         )
 
 
+_PLACES = {field.name: place for place, field in enumerate(fields(Claim))}
+JSON_PLACES = [_PLACES[name] for name in ("args", "kwargs", "errors")]
+WORKERS_PLACE = _PLACES["worker_ids"]
+
+
 def claim(
     queues: Sequence[str], limit: int, worker: UUID, marks: Marks | None = None
 ) -> list[Claim]:
@@ -74,7 +82,7 @@ def claim(
         parameters = marks.stretches(queues) | {"limit": limit - len(claims), "worker": worker}
         rows = statements.run("claim", parameters)
         put_aside = rows[0][0]
-        new = [_claim(row[1:-1]) for row in rows if row[1] is not None]
+        new = [_claim(row, worker) for row in rows if row[1] is not None]
         marks.passed((claim.queue, claim.rank, claim.position) for claim in new)
         claims += new
         if not put_aside or len(claims) >= limit:
@@ -96,13 +104,15 @@ def disown(worker: UUID, in_hand: Collection[UUID], older_than: float = 0.0) -> 
     return len(queues)
 
 
-def _claim(row: tuple[Any, ...]) -> Claim:
-    claim = Claim(*row)
+def _claim(row: tuple[Any, ...], worker: UUID) -> Claim:
+    values = list(row[1:-1])
     # Django leaves JSON as text to its own JSONField, which a raw statement does not pass through.
-    for field in ("args", "kwargs", "errors"):
-        text = getattr(claim, field)
-        object.__setattr__(claim, field, EMPTY[text]() if text in EMPTY else json.loads(text))
-    return claim
+    for place in JSON_PLACES:
+        text = values[place]
+        values[place] = EMPTY[text]() if text in EMPTY else json.loads(text)
+    # Left out of the answer where it is the only one.
+    values[WORKERS_PLACE] = values[WORKERS_PLACE] or [worker]
+    return Claim(*values)
 
 
 def idle(queues: Sequence[str]) -> bool:

@@ -43,7 +43,9 @@ WITH worker AS MATERIALIZED (
     WHERE id = ANY (ARRAY (SELECT id FROM picked WHERE name NOT IN (SELECT name FROM tq_paused_name)))
     RETURNING id, name, queue, priority, backend, args, kwargs, fence, attempt, max_attempts, timeout, crashes,
               extract(epoch FROM enqueued_at)::float8, extract(epoch FROM first_started_at)::float8,
-              extract(epoch FROM started_at)::float8, worker_ids, errors, snoozes, rank, position, unique_key
+              extract(epoch FROM started_at)::float8,
+              CASE WHEN cardinality(worker_ids) > 1 THEN worker_ids END,
+              errors, snoozes, rank, position, unique_key
 ), freed AS (
     -- Keys that are held until the task starts: whoever enqueues from now on makes a new one.
     DELETE FROM tq_unique

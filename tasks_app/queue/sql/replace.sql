@@ -4,7 +4,7 @@
 UPDATE tq_task_live
 SET args = %(args)s::jsonb, kwargs = %(kwargs)s::jsonb, priority = %(priority)s::smallint,
     rank = -%(priority)s::smallint, queue = %(queue)s, run_at = coalesce(%(run_at)s::timestamptz, tq_now()),
-    timeout = %(timeout)s::float8, max_attempts = greatest(%(max_attempts)s::int, attempt),
+    timeout = %(timeout)s::float8, max_attempts = greatest(%(max_attempts)s::int, attempt + 1),
     expires_at = tq_now() + %(expires_in)s::float8 * interval '1 second',
     tags = ARRAY (SELECT jsonb_array_elements_text(%(tags)s::jsonb)), metadata = %(metadata)s::jsonb,
     position = CASE WHEN %(run_at)s::timestamptz > tq_now() THEN NULL ELSE nextval('tq_position') END,

@@ -18,7 +18,7 @@ from tasks_app.engine.outcomes import (
 )
 from tasks_app.models import Statistic, Task
 from tasks_app.queue import Answer, Claim, Finish
-from tasks_app.queue.statements import text
+from tasks_app.queue.statements import PLANS, text
 from tests.integration.queue.conftest import claim_one, sql
 from tests.sample import tasks
 
@@ -265,8 +265,10 @@ def test_a_large_batch_walks_the_primary_key(worker):
         "error": [None] * 500,
     }
     with connection.cursor() as cursor:
+        cursor.execute(PLANS)  # as on a worker's own connections
         cursor.execute("EXPLAIN (FORMAT JSON) " + text("finish"), batch)
         ((plan,),) = cursor.fetchall()
+        cursor.execute("RESET ALL")
 
     text_of_plan = plan if isinstance(plan, str) else json.dumps(plan)
     assert "tq_task_live_pkey" in text_of_plan

@@ -148,6 +148,16 @@ def test_a_second_call_can_replace_the_first_while_that_waits(worker):
     assert [str(c.id) for c in queue.claim(["default"], 2, worker)] == [first, other]
 
 
+def test_a_replaced_task_that_was_attempted_before_has_an_attempt_left(worker):
+    first = tasks.sync_account.enqueue("a", 1).id
+    finish_one(claim_one(worker), state=State.SCHEDULED)
+
+    tasks.sync_account.using(max_attempts=1).enqueue("a", 2)
+
+    claim = claim_one(worker)
+    assert (str(claim.id), claim.attempt, claim.max_attempts) == (first, 2, 2)
+
+
 def test_a_running_holder_is_not_replaced(worker):
     first = tasks.sync_account.enqueue("a", 1).id
     claim_one(worker)

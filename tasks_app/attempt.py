@@ -16,7 +16,7 @@ from django.dispatch import Signal
 from django.utils import timezone
 
 from tasks_app import compat, conf, registry
-from tasks_app.backend import task_errors, task_of
+from tasks_app.backend import CANCELLED, task_errors, task_of
 from tasks_app.engine.answers import Answer, Cancel, Discard, Retry, Snooze
 from tasks_app.engine.outcomes import (
     AttemptError,
@@ -69,7 +69,7 @@ def attempt(claim: Claim, run_async: RunAsync) -> Outcome:
         value = this.call(run_async)
         if isinstance(value, Answer):
             raise value
-        outcome = Succeeded(encode(value, "the returned value", conf.settings().MAX_PAYLOAD_BYTES))
+        outcome = this.returned(value)
         this.tell_finished(outcome, value)
     except BaseException as error:  # noqa: BLE001 - SystemExit and the like end the attempt, not the worker
         outcome = this.raised(error)
@@ -138,6 +138,14 @@ class Attempt:
                 raise TaskTimeout(f"took longer than {self.claim.timeout:g} s") from error
             raise
 
+    def returned(self, value: Any) -> Outcome:
+        """The outcome of an attempt that returned."""
+        try:
+            return Succeeded(encode(value, "the returned value", conf.settings().MAX_PAYLOAD_BYTES))
+        except InvalidPayload as error:
+            # The work is done; to do it again would return the same.
+            return Raised(error_of(InvalidResult(str(error))), None)
+
     def raised(self, error: BaseException) -> Outcome:
         """The outcome of an attempt that raised."""
         if isinstance(error, Snooze):
@@ -149,25 +157,24 @@ class Attempt:
         if isinstance(error, Retry):
             wait = self.retry_after(error) if error.after is None else error.after
             return Raised(_said(error), wait)
-        if isinstance(error, InvalidPayload):
-            # The work is done; to do it again would return the same.
-            return Raised(error_of(InvalidResult(str(error))), None)
         if isinstance(error, TaskTimeout):
             return TimedOut(error_of(error), self.retry_after(error))
         return Raised(error_of(error, self.task.func), self.retry_after(error))
 
     def retry_after(self, error: BaseException) -> float | None:
         """Seconds until the next attempt, by the task's policy; None: there shall be none."""
-        if isinstance(error, self.task.discard_on):
+        task = self.task
+        if not isinstance(error, Retry) and (
+            isinstance(error, task.discard_on)
+            or (task.retry_on is not None and not isinstance(error, task.retry_on))
+        ):
             return None
-        if self.task.retry_on is not None and not isinstance(error, (*self.task.retry_on, Retry)):
-            return None
-        backoff = self.task.backoff
+        backoff = task.backoff
         if isinstance(backoff, Backoff):
             return backoff.delay(self.claim.attempt, _rand())
         try:
             return checked_delay(backoff(error, self.result))
-        except Exception:  # the user's own function
+        except BaseException:  # the user's own function, which may even exit
             log.exception("%s: its backoff failed, the default is used", self.claim.name)
             return Backoff().delay(self.claim.attempt, _rand())
 
@@ -189,7 +196,7 @@ class Attempt:
             if succeeded
             else compat.TaskResultStatus.FAILED,
             "finished_at": timezone.now(),
-            "_return_value": value,
+            "_return_value": value if succeeded else None,
         }
         for field, new in changes.items():
             object.__setattr__(self.result, field, new)
@@ -200,6 +207,8 @@ class Attempt:
                     traceback=decision.error.traceback,
                 )
             )
+        if decision.state is State.CANCELLED:
+            self.result.errors.append(CANCELLED)
         if log_failure:
             compat.log_task_finished(self._sender, task_result=self.result)
         self._send(compat.task_finished)
@@ -243,7 +252,9 @@ def error_of(error: BaseException, function: Callable[..., Any] | None = None) -
 
 def _said(answer: Answer) -> AttemptError:
     """What is kept of an answer: there is no traceback to look at."""
-    return AttemptError(f"tasks_app.{type(answer).__name__}", answer.reason, "")
+    kind = type(answer)
+    module = "tasks_app" if kind in (Retry, Discard, Cancel) else kind.__module__
+    return AttemptError(f"{module}.{kind.__qualname__}", answer.reason, "")
 
 
 def _rand() -> float:

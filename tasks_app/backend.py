@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 MAX_METADATA = 8_192
 """Bytes of a task's tags, and of its metadata, as JSON."""
 
+CANCELLED = TaskError(exception_class_path="tasks_app.exceptions.TaskCancelled", traceback="")
+"""What Django Tasks shows last of a cancelled task, whose status it knows only as FAILED."""
+
 STATUS = {
     State.SCHEDULED: TaskResultStatus.READY,
     State.BLOCKED: TaskResultStatus.READY,
@@ -193,6 +196,8 @@ def result_of(row: Task) -> TaskResult[Any]:
         worker_ids=[str(worker) for worker in row.worker_ids],
     )
     object.__setattr__(result, "_return_value", row.result)
+    if row.state == State.CANCELLED:
+        result.errors.append(CANCELLED)
     return result
 
 

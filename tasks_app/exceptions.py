@@ -9,6 +9,7 @@ __all__ = [
     "InvalidArguments",
     "InvalidPayload",
     "InvalidResult",
+    "TaskCancelled",
     "TaskTimeout",
     "UnknownTask",
     "WorkerLost",
@@ -34,6 +35,10 @@ class InvalidArguments(TypeError):
 
 class InvalidResult(TypeError):
     """A task returned something that cannot be stored as JSON."""
+
+
+class TaskCancelled(RuntimeError):
+    """A task was cancelled, by a person or by itself. Never raised: how Django Tasks, which has no such state, shows it."""
 
 
 class TaskTimeout(TimeoutError):

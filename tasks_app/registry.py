@@ -13,6 +13,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 from django.utils import timezone
 
 from tasks_app import compat
+from tasks_app.engine.answers import Answer
 from tasks_app.engine.retry import Backoff, BackoffCallable, as_backoff
 from tasks_app.engine.unique import Unique
 from tasks_app.exceptions import InvalidArguments, UnknownTask
@@ -54,7 +55,10 @@ class QueueTask(compat.Task[P, T], Generic[P, T]):
 
     def __post_init__(self) -> None:
         # Runs while modules are being imported: no model and no database may be touched from here.
-        object.__setattr__(self, "backoff", as_backoff(self.backoff))
+        try:
+            object.__setattr__(self, "backoff", as_backoff(self.backoff))
+        except (TypeError, ValueError) as error:
+            raise compat.InvalidTask(str(error)) from error
         if self.retry_on is not None:
             object.__setattr__(self, "retry_on", _classes(self.retry_on, "retry_on"))
         object.__setattr__(self, "discard_on", _classes(self.discard_on, "discard_on"))
@@ -69,6 +73,13 @@ class QueueTask(compat.Task[P, T], Generic[P, T]):
         known = _tasks.get(self.module_path)
         if known is None or known.func is not self.func:
             _tasks[self.module_path] = self
+
+    def call(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call the function in place, as ImmediateBackend does. What it answers is raised, returned or not."""
+        value = compat.Task.call(self, *args, **kwargs)
+        if isinstance(value, Answer):
+            raise value
+        return value
 
     def get_backend(self) -> compat.BaseTaskBackend:
         # Django keeps one per thread, and finding it takes longer than all else that an enqueue does before its INSERT.

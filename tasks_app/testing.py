@@ -18,6 +18,7 @@ from uuid_utils.compat import uuid7
 
 from tasks_app import compat, conf, queue, registry
 from tasks_app.attempt import attempt
+from tasks_app.engine.outcomes import NOT_STARTED
 from tasks_app.engine.payload import encode
 from tasks_app.models import Queue
 from tasks_app.registry import QueueTask, check_arguments, check_options
@@ -104,7 +105,8 @@ def drain(*queues: str, limit: int = MAX_TASKS) -> int:
                 return attempts
             for claim in claims:
                 outcome = attempt(claim, asyncio.run)
-                queue.finish([queue.Finish(claim, claim.decide(outcome), ran=0.0)])
+                ran = None if isinstance(outcome, NOT_STARTED) else 0.0
+                queue.finish([queue.Finish(claim, claim.decide(outcome), ran=ran)])
             attempts += len(claims)
             if attempts > limit:
                 raise RuntimeError(

@@ -14,7 +14,7 @@ from asgiref.sync import sync_to_async
 from django.db import close_old_connections
 
 from tasks_app.attempt import attempt, timed_out
-from tasks_app.engine.outcomes import Outcome, Released, UnknownName
+from tasks_app.engine.outcomes import NOT_STARTED, Outcome, Released
 from tasks_app.engine.payload import clean_text
 from tasks_app.queue import Claim, Finish
 from workers_app.part import part
@@ -61,7 +61,7 @@ class Executor:
         if (entry := self._running.pop(claim.key, None)) is None:
             return
         _, began = entry
-        ran = None if isinstance(outcome, UnknownName | Released) else time.monotonic() - began
+        ran = None if isinstance(outcome, NOT_STARTED) else time.monotonic() - began
         decision = claim.decide(outcome)
         if (error := decision.error) is not None:
             log.warning(

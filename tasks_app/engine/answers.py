@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from tasks_app.engine.retry import MAX_DELAY
 
 
@@ -53,6 +51,6 @@ class Cancel(Answer):
 def _seconds(value: object, what: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{what}({value!r}): must be a number of seconds.")
-    if not math.isfinite(value) or not 0 <= value <= MAX_DELAY:
+    if not 0 <= value <= MAX_DELAY:
         raise ValueError(f"{what}({value!r}): must be from 0 to {MAX_DELAY:,.0f} seconds.")
     return float(value)

@@ -70,6 +70,9 @@ class UnknownName:
 
 Outcome = Succeeded | Raised | TimedOut | Snoozed | Withdrawn | Crashed | Released | UnknownName
 
+NOT_STARTED = (Released, UnknownName)
+"""Outcomes of attempts in which the function was not called."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:

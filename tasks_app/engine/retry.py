@@ -44,17 +44,17 @@ class Backoff:
             value = getattr(self, field)
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise TypeError(f"Backoff.{field}={value!r}: must be a number.")
-            if not math.isfinite(value) or value < least:
+            if not least <= value < math.inf:
                 raise ValueError(f"Backoff.{field}={value!r}: must be finite and at least {least}.")
 
     def delay(self, attempt: int, rand: float) -> float:
         """Seconds to wait after attempt number `attempt` (1 is the first); `rand` is uniform in [0, 1)."""
         try:
-            wait = self.base * self.factor ** (attempt - 1) + self.step * (attempt - 1)
-            wait = float(min(self.cap, wait))
+            grown = self.base * float(self.factor) ** (attempt - 1) if self.base else 0.0
+            wait = grown + self.step * (attempt - 1)
         except OverflowError:
-            wait = float(self.cap)
-        wait = min(wait, MAX_DELAY)
+            wait = math.inf
+        wait = float(min(wait, self.cap, MAX_DELAY))
         return wait * rand if self.jitter else wait
 
 
@@ -81,6 +81,6 @@ def checked_delay(value: object) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"backoff returned {value!r}: must be a number of seconds or None.")
-    if math.isnan(value):
+    if isinstance(value, float) and math.isnan(value):
         raise ValueError("backoff returned NaN: must be a number of seconds or None.")
-    return min(max(0.0, float(value)), MAX_DELAY)
+    return float(min(max(0, value), MAX_DELAY))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -41,7 +40,7 @@ class Unique:
             return
         if isinstance(period, bool) or not isinstance(period, int | float):
             raise TypeError(f"Unique.period={period!r}: must be a number of seconds.")
-        if not math.isfinite(period) or not 0 < period <= MAX_PERIOD:
+        if not 0 < period <= MAX_PERIOD:
             raise ValueError(
                 f"Unique.period={period!r}: must be more than 0 and at most {MAX_PERIOD:,.0f} s."
             )
@@ -49,7 +48,7 @@ class Unique:
     def key_of(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
         """The key of this call of the task. Raises TypeError if the function of the key answers something else."""
         if self.key is None:
-            # Arguments are encodable by now; `default` is for what encode turns into JSON by itself, such as mappings.
+            # Arguments are encodable by now; `default` is for what encode turns into JSON and the standard library does not.
             call = json.dumps([args, kwargs], sort_keys=True, default=_plain)
             return f"{name}:{_hash(call)}"
         value = self.key(*args, **kwargs)
@@ -61,8 +60,8 @@ class Unique:
         return f"{name}:{text if len(text) <= MAX_KEY and text.isprintable() else _hash(text)}"
 
 
-def _plain(value: object) -> object:
-    return dict(value) if isinstance(value, Mapping) else list(value)  # type: ignore[call-overload]
+def _plain(value: Mapping[str, Any] | bytes) -> object:
+    return value.decode() if isinstance(value, bytes) else dict(value)
 
 
 def _hash(text: str) -> str:

@@ -309,3 +309,23 @@ def fail_and_wait_as_told(seconds):
 @task(max_attempts=2, backoff=_as_told)
 def ask_for_another_attempt_that_its_backoff_refuses():
     return Retry()
+
+
+@task(max_attempts=3, backoff=0.05)
+def tempered(ledger, key, temper):
+    """Notes that it ran, and then does what its temper says."""
+    note(ledger, f"{key} {os.getpid()}")
+    match temper:
+        case "fails":
+            raise ValueError(key)
+        case "fails sometimes" if key % 2:
+            raise ValueError(key)
+        case "snoozes" if time.time() % 1 > 0.2:
+            return Snooze(0.05)
+        case "dies":
+            os._exit(9)
+        case "is slow":
+            time.sleep(0.5)
+        case "withdraws":
+            raise Cancel("nothing to do")
+    return key

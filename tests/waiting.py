@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
+import pytest
+
 T = TypeVar("T")
+
+about_hints = pytest.mark.skipif(
+    os.environ.get("TASKQUEUE_WAKEUP") == "poll", reason="about wake-ups, which are off"
+)
 
 
 def eventually(

@@ -74,12 +74,19 @@ READY = {
     "run_at": "2026-03-01T12:00:00.000000Z",
     "started_at": None,
     "finished_at": None,
+    "tags": ["receipts"],
 }
 READY_DETAIL = READY | {
+    "metadata": {},
+    "unique_key": None,
+    "expires_at": None,
+    "cancel_requested_at": None,
+    "snoozes": 0,
     "args": [4711],
     "kwargs": {"language": "de"},
     "result": None,
     "attempts": [],
+    "acts": [],
 }
 
 

@@ -15,6 +15,8 @@ from tasks_app.queue.storage import DEAD_ROWS
 
 MAX_UNVACUUMED = 600.0
 """Seconds; workers look once a minute."""
+NEVER_VACUUMED = 20_000
+"""Dead rows of a table that nobody has vacuumed yet, from which on somebody should have: more than a minute makes."""
 INDEX_BYTES = 64 * 1024**2
 INDEX_TIMES = 10
 ENTRY_BYTES = 64
@@ -42,7 +44,9 @@ def live_table(extent: Extent) -> Findings:
         dead,
         f"{DEAD_ROWS:,} dead rows are vacuumed within {wording.duration(MAX_UNVACUUMED)}",
         "VACUUM tq_task_live; if the dead stay: see 'oldest transaction'. Workers vacuum it: see 'workers'",
-        warning=dead >= DEAD_ROWS and (age is None or age > MAX_UNVACUUMED),
+        warning=dead >= NEVER_VACUUMED
+        if age is None
+        else dead >= DEAD_ROWS and age > MAX_UNVACUUMED,
     )
     yield judge(
         "live table",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 import psycopg
@@ -15,13 +14,9 @@ from tests.chaos.ledger import all_succeeded, assert_one_outcome_each, execution
 from tests.chaos.proxy import Link, Proxy, proxied
 from tests.processes import children, database_url
 from tests.sample import tasks
-from tests.waiting import eventually
+from tests.waiting import about_hints, eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-NO_FEWER_HINTS = pytest.mark.skipif(
-    os.environ.get("TASKQUEUE_WAKEUP") == "poll", reason="about wake-ups, which are off"
-)
 
 
 @pytest.fixture
@@ -43,7 +38,7 @@ def picked_up_within(seconds: float) -> bool:
     return True
 
 
-@NO_FEWER_HINTS
+@about_hints
 class TestSilentLifeline:
     """The worker hardly polls, so only hints lead it to work."""
 

@@ -518,7 +518,8 @@ class TestStorage:
         sql("REINDEX TABLE tq_task_live")
         assert diagnose() == []
 
-    def test_dead_rows_that_nobody_removes(self, worker: UUID):
+    def test_dead_rows_that_nobody_removes(self, worker: UUID, monkeypatch):
+        monkeypatch.setattr(storage, "NEVER_VACUUMED", 2_000)
         sql("SELECT pg_stat_reset_single_table_counters('tq_task_live'::regclass)")
         tasks.noop.enqueue_many([()] * 2_000)
         sql("ALTER TABLE tq_task_live SET (autovacuum_enabled = false)")

@@ -59,6 +59,13 @@ def test_it_stores_the_task_and_answers_with_it(program: Program):
         "kwargs": {"b": 2},
         "result": None,
         "attempts": [],
+        "tags": [],
+        "metadata": {},
+        "unique_key": None,
+        "expires_at": None,
+        "cancel_requested_at": None,
+        "snoozes": 0,
+        "acts": [],
     }
     assert (row.args, row.kwargs, row.queue, row.priority) == ([1], {"b": 2}, "mail", -7)
     assert (row.max_attempts, row.timeout) == (9, 2.5)

@@ -85,6 +85,7 @@ def test_an_item_has_neither_arguments_nor_result_nor_errors(program: Program):
         "run_at": row.run_at.isoformat().replace("+00:00", "Z"),
         "started_at": row.started_at.isoformat().replace("+00:00", "Z"),
         "finished_at": row.finished_at.isoformat().replace("+00:00", "Z"),
+        "tags": [],
     }
 
 

@@ -12,7 +12,7 @@ from tasks_app import compat, events, queue
 from tasks_app.exceptions import InvalidArguments, InvalidPayload
 from tasks_app.models import Queue, Task
 from tests.sample import tasks
-from tests.waiting import eventually
+from tests.waiting import about_hints, eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -129,6 +129,7 @@ def test_an_option_that_breaks_a_rule_is_refused(options, message):
         tasks.noop.using(**options)
 
 
+@about_hints
 def test_a_hint_leaves_after_commit_and_makes_the_queue_known():
     Queue.objects.filter(name="mail").delete()
     heard: list[str] = []

@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from django.apps import AppConfig
+from django.db import connections
 from django.db.models.signals import post_migrate
 from django.utils.module_loading import autodiscover_modules
 
@@ -25,13 +26,21 @@ class TasksAppConfig(AppConfig):
         post_migrate.connect(_prepare, sender=self)
 
 
+def _is_whole(using: str) -> bool:
+    """Whether all our migrations are applied, not only the first ones."""
+    from django.db.migrations.executor import MigrationExecutor
+
+    executor = MigrationExecutor(connections[using])
+    return not executor.migration_plan(executor.loader.graph.leaf_nodes("tasks_app"))
+
+
 def _prepare(*, using: str, **_: Any) -> None:
     """Days of history ahead, and the queues that the settings name."""
     from tasks_app import compat, conf
     from tasks_app.models import Queue
     from tasks_app.queue import partitions
 
-    if using != conf.settings().DATABASE:
+    if using != conf.settings().DATABASE or not _is_whole(using):
         return
     partitions.ensure()
     names = sorted({name for backend in compat.task_backends.all() for name in backend.queues})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import signal
 import socket
 import time
@@ -95,7 +96,7 @@ class Runner:
             if self.burst and not claims and self._nothing_left():
                 break
             self._give_back(UNSTARTED_TIMEOUT)
-            self.bell.wait(conf.settings().POLL_INTERVAL)
+            self.bell.wait(conf.settings().POLL_INTERVAL * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
         self._drain()
         self._end()
         log.info("worker %s stopped", self.name)

@@ -27,7 +27,9 @@ def run(bench: Bench) -> Table:
         say(f"  round {number}  {system.name:16} {rate:9,.0f} tasks/s")
         if system.name == "taskqueue":
             rate = _copy(bench, system)
-            table.line("PostgreSQL", "bare COPY of the same rows, 1,000 a time").add(rate=rate)
+            table.line("PostgreSQL", "bare COPY of the same rows as text, 1,000 a time").add(
+                rate=rate
+            )
             say(f"  round {number}  {'bare COPY':16} {rate:9,.0f} rows/s")
     return table
 

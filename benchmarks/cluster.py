@@ -1,4 +1,4 @@
-"""A PostgreSQL of the benchmarks' own, durable, under var/bench: made for a run and removed after it."""
+"""Servers of the benchmarks' own under var/bench, made for a run and removed after it: PostgreSQL, durable, and Valkey."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import redis
 from psycopg import sql
 
 from taskqueue_project.embedded.files import make_directory
 from taskqueue_project.embedded.lock import lock
 from taskqueue_project.embedded.place import elsewhere
 from taskqueue_project.embedded.postgres import PostgresServer
+from taskqueue_project.embedded.valkey import ValkeyServer
 
 SHOWN = (
     "server_version",
@@ -31,6 +33,13 @@ SHOWN = (
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 SETTINGS = {**DURABLE, "max_wal_size": "8GB", "checkpoint_timeout": "30min"}
 """Checkpoints happen between measurements, where we ask for them, not in the middle of one system's."""
+
+VALKEY_SETTINGS = {
+    "maxmemory": "0",
+    "maxmemory-policy": "noeviction",
+    "appendfsync": "everysec",
+    "appendonly": "yes",
+}
 
 
 class Cluster:
@@ -53,6 +62,11 @@ class Cluster:
         with self.connect("taskqueue") as connection:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
 
+    def drop(self, database: str) -> None:
+        with self.connect("taskqueue") as connection:
+            name = sql.Identifier(database)
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+
     def settings(self) -> dict[str, str]:
         """What the server says of itself. Raises AssertionError if it would not survive a power cut."""
         with self.connect("taskqueue") as connection:
@@ -60,6 +74,21 @@ class Cluster:
         for name, value in DURABLE.items():
             assert found[name] == value, f"{name} is {found[name]}"
         return found
+
+
+@contextmanager
+def valkey(directory: Path) -> Iterator[ValkeyServer]:
+    """A Valkey of the run's own for systems that need one; it may lose the last second, as such systems usually run."""
+    server = ValkeyServer(directory / "valkey")
+    server.start()
+    try:
+        with redis.Redis.from_url(server.url) as client:
+            for name, value in VALKEY_SETTINGS.items():
+                client.config_set(name, value)
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(server.directory, ignore_errors=True)
 
 
 @contextmanager

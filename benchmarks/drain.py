@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import psycopg
 
-from benchmarks import children, cpu
+from benchmarks import children, proc
+from benchmarks.apps import tally
 from benchmarks.bench import Bench, say
-from benchmarks.cluster import Cluster
 from benchmarks.report import Line, Table
 from benchmarks.systems import Drain, System
 
 TASKS = 20_000
 FILL = 1_000
-BACKLOG = 1_000_000
 TIMEOUT = 180.0
+LOOK = 0.1
+"""Seconds between two looks at the outcomes of workers that do not end by themselves."""
 
 COLUMNS = {
     "rate": "tasks/s, first claim to last outcome",
     "wall": "tasks/s, with start and end of the processes",
     "workers_cpu": "CPU µs/task, workers",
-    "postgres_cpu": "CPU µs/task, PostgreSQL",
+    "server_cpu": "CPU µs/task, PostgreSQL or Valkey",
     "wal": "WAL bytes/task",
     "commits": "transactions/task",
     "dead": "dead rows after",
@@ -37,11 +41,11 @@ class Usage:
     wal: int
     commits: int
     workers: float
-    postgres: float
+    server: float
     """Seconds of processor time."""
 
     @classmethod
-    def of(cls, connection: psycopg.Connection[Any], cluster: Cluster) -> Usage:
+    def of(cls, bench: Bench, system: System, connection: psycopg.Connection[Any]) -> Usage:
         row = connection.execute(
             """
             SELECT now(), pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint, xact_commit
@@ -49,7 +53,9 @@ class Usage:
             """
         ).fetchone()
         assert row is not None
-        return cls(*row, cpu.of_ended_children(), cpu.of_tree(cluster.pid))
+        at, wal, commits = row
+        server = proc.cpu_of_tree(bench.server_pid(system))
+        return cls(at, wal, commits, proc.cpu_of_ended_children(), server)
 
 
 def run(bench: Bench) -> Table:
@@ -59,86 +65,106 @@ def run(bench: Bench) -> Table:
         for drain in system.drains:
             bench.empty(system)
             line = table.line(system.name, drain.label)
-            _once(bench, system, drain, line, number)
+            if figures := measure(bench, system, drain, line):
+                line.add(**figures)
+                say(
+                    f"  round {number}  {system.name:16} {figures['rate']:9,.0f} tasks/s  {drain.label}"
+                )
     return table
 
 
-def run_deep(bench: Bench) -> Table:
-    """The same with a million tasks waiting where no worker looks; ours also with a million in its history."""
-    title = f"Drain beside {bench.scaled(BACKLOG):,} waiting tasks of another queue"
-    table = Table("deep", title, COLUMNS, higher_is_better=True)
-    for system in bench.systems:
-        bench.empty(system)
-        say(f"  {system.name}: making {bench.scaled(BACKLOG, system):,} waiting tasks")
-        with bench.connect(system) as connection:
-            connection.execute(system.backlog, {"count": bench.scaled(BACKLOG, system)})
-            if system.name == "taskqueue":
-                connection.execute(HISTORY, {"count": bench.scaled(BACKLOG)})
-    for number, system in bench.turns():
-        for drain in system.drains:
-            line = table.line(system.name, drain.label)
-            if system.slow:
-                line.note(f"only {bench.scaled(BACKLOG, system):,} waiting tasks")
-            _once(bench, system, drain, line, number)
-    for system in bench.systems:
-        bench.empty(system)
-    return table
+def measure(
+    bench: Bench,
+    system: System,
+    drain: Drain,
+    line: Line,
+    *,
+    seconds: float | None = None,
+    look: bool = False,
+) -> dict[str, float]:
+    """Fill and drain it; what is not as expected becomes a note of the line. {} if nothing came of it.
 
-
-HISTORY = """
-    INSERT INTO tq_task_history
-        (id, name, queue, backend, priority, state, args, kwargs, enqueued_at, run_at, fence, attempt, max_attempts,
-         crashes, lease_losses, worker_ids, first_started_at, started_at, finished_at, errors)
-    SELECT uuidv7(), 'benchmarks.sample.tasks.old', 'backlog', 'default', 0, 'succeeded', '[]', '{}', now(), now(), 1, 1,
-           3, 0, 0, ARRAY[uuidv7()], now(), now(), now(), '[]'
-    FROM generate_series(1, %(count)s)
-"""
-
-
-def _once(bench: Bench, system: System, drain: Drain, line: Line, number: int) -> None:
+    With `seconds`, what has been there before is drained as long as that, instead. With `look`, workers are stopped
+    when all outcomes are there: for loads beside which some of them would not end by themselves.
+    """
     count = bench.scaled(TASKS, system)
-    bench.produce(system, "fill", count, min(FILL, count))
+    if seconds is None:
+        bench.produce(system, "fill", count, min(FILL, count))
     bench.settle(system)
     with bench.connect(system) as connection:
-        start = Usage.of(connection, bench.cluster)
-        seconds = _drain(bench, system, drain, line)
-        end = Usage.of(connection, bench.cluster)
-        done, window = _outcomes(connection, system, start.at)
+        start = Usage.of(bench, system, connection)
+
+        def outcomes() -> tuple[int, float]:
+            return _outcomes(bench, system, connection, start.at)
+
+        ended = outcomes if look or not system.outcomes else None
+        took = _drain(bench, system, drain, line, seconds, count, ended)
+        end = Usage.of(bench, system, connection)
+        done, window = outcomes()
         dead = connection.execute(
             "SELECT coalesce(sum(n_dead_tup), 0)::bigint FROM pg_stat_user_tables"
         ).fetchone()
-    if done != count:
-        line.note(f"{done:,} of {count:,} outcomes after {seconds:.0f} s in round {number}")
+    if seconds is None and done != count:
+        line.note(f"{done:,} of {count:,} outcomes after {took:.0f} s in one round")
     if not done or not window or dead is None:
-        return
-    line.add(
-        rate=done / window,
-        wall=done / seconds,
-        workers_cpu=(end.workers - start.workers) / done * 1e6,
-        postgres_cpu=(end.postgres - start.postgres) / done * 1e6,
-        wal=(end.wal - start.wal) / done,
-        commits=(end.commits - start.commits) / done,
-        dead=dead[0],
-    )
-    say(f"  round {number}  {system.name:16} {done / window:9,.0f} tasks/s  {drain.label}")
+        return {}
+    figures = {
+        "rate": done / window,
+        "wall": done / took,
+        "workers_cpu": (end.workers - start.workers) / done * 1e6,
+        "server_cpu": (end.server - start.server) / done * 1e6,
+    }
+    if not system.is_on_valkey:
+        figures |= {
+            "wal": (end.wal - start.wal) / done,
+            "commits": (end.commits - start.commits) / done,
+            "dead": dead[0],
+        }
+    return figures
 
 
-def _drain(bench: Bench, system: System, drain: Drain, line: Line) -> float:
+def _drain(
+    bench: Bench,
+    system: System,
+    drain: Drain,
+    line: Line,
+    seconds: float | None,
+    count: int,
+    outcomes: Callable[[], tuple[int, float]] | None,
+) -> float:
     """Seconds from the start of the first process to the end of the last."""
+    shutil.rmtree(bench.tally, ignore_errors=True)
     log = bench.log(f"{system.name}-drain")
     began = time.perf_counter()
     with children.running(drain.commands, bench.environment(system), log) as processes:
         try:
-            if not children.wait(processes, TIMEOUT):
+            if seconds is not None:
+                children.wait(processes, seconds)
+                children.stop(processes)
+            elif outcomes is not None:
+                _stop_when_done(processes, lambda: outcomes()[0] >= count)
+            elif not children.wait(processes, TIMEOUT):
                 line.note(f"stopped after {TIMEOUT:.0f} s")
         except children.MeasurementError as error:
             line.note(f"{error}, see {log}")
         return time.perf_counter() - began
 
 
+def _stop_when_done(
+    processes: Sequence[subprocess.Popen[bytes]], is_done: Callable[[], bool]
+) -> None:
+    deadline = time.monotonic() + TIMEOUT
+    while not is_done() and time.monotonic() < deadline:
+        if children.wait(processes, LOOK):
+            return
+    children.stop(processes)
+
+
 def _outcomes(
-    connection: psycopg.Connection[Any], system: System, since: datetime
+    bench: Bench, system: System, connection: psycopg.Connection[Any], since: datetime
 ) -> tuple[int, float]:
+    if not system.outcomes:
+        return tally.read(bench.tally)
     row = connection.execute(system.outcomes, {"since": since}).fetchone()
     assert row is not None
     return int(row[0]), float(row[1] or 0)

@@ -23,8 +23,8 @@ def run(bench: Bench) -> Table:
     title = f"Pickup by an idle worker, {bench.scaled(TASKS):,} tasks a round, one every 20-80 ms"
     table = Table("pickup", title, COLUMNS, higher_is_better=False)
     for number, system in bench.turns():
-        if system.slow:
-            continue  # it polls: the answer is its interval
+        if system.polls:
+            continue
         bench.empty(system)
         bench.settle(system)
         times = _once(bench, system)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks import children
+from benchmarks import children, install
 from benchmarks.bench import Bench, say
 from benchmarks.children import Command
 from benchmarks.systems import System
@@ -22,8 +22,14 @@ IMPORT = "_find_and_load"
 TIMEOUT = 300.0
 
 
-def run(bench: Bench, spy: Path) -> Path:
-    """Write the functions that took most, of a runner and of producers; the file."""
+def run(bench: Bench) -> None:
+    """Write the functions that took most, of a runner and of producers, to profile.txt."""
+    try:
+        python = install.venv(bench.directory / "peers" / "py-spy", ["py-spy>=0.4,<0.5"])
+    except install.NotInstalled as error:
+        say(f"There is no profile: py-spy could not be installed: {error}")
+        return
+    spy = python.with_name("py-spy")
     system = bench.systems[0]
     count = bench.scaled(TASKS)
     manage = [sys.executable, "manage.py", "runworker", "--queues", "default", "--burst"]
@@ -35,12 +41,12 @@ def run(bench: Bench, spy: Path) -> Path:
             *manage,
             *("--processes", "1", "--threads", "1"),
         ],
-        f"producer, {count:,} tasks by enqueue_many, {FILL:,} a call": system.producer(
-            "bulk", count, FILL
-        ),
-        f"producer, {bench.scaled(SINGLE):,} single enqueue() in autocommit": system.producer(
-            "bulk", bench.scaled(SINGLE), 1
-        ),
+        f"producer, {count:,} tasks by enqueue_many, {FILL:,} a call": [
+            *(*system.producer, "bulk", str(count), str(FILL))
+        ],
+        f"producer, {bench.scaled(SINGLE):,} single enqueue() in autocommit": [
+            *(*system.producer, "bulk", str(bench.scaled(SINGLE)), "1")
+        ],
     }
     parts = []
     for title, command in subjects.items():
@@ -49,7 +55,7 @@ def run(bench: Bench, spy: Path) -> Path:
         parts.append("\n".join([f"## {title}", "", *_text(stacks), ""]))
     target = bench.directory / "profile.txt"
     target.write_text("\n".join(parts))
-    return target
+    say(f"  {target}")
 
 
 def _record(

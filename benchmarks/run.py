@@ -8,27 +8,42 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # the project, not this directory
 
-from benchmarks import bulk, drain, machine, pickup, single, systems  # noqa: E402
+from benchmarks import (  # noqa: E402
+    beside,
+    bulk,
+    cluster,
+    drain,
+    install,
+    latency,
+    machine,
+    peers,
+    pickup,
+    profile,
+    single,
+    soak,
+    systems,
+)
 from benchmarks.bench import Bench, say  # noqa: E402
 from benchmarks.children import ROOT, MeasurementError  # noqa: E402
-from benchmarks.cluster import Cluster, started  # noqa: E402
 from benchmarks.report import Table  # noqa: E402
 from benchmarks.systems import System  # noqa: E402
 
 DIRECTORY = ROOT / "var" / "bench"
-BENCHMARKS: dict[str, Callable[[Bench], Table]] = {
+USUAL: dict[str, Callable[[Bench], Table]] = {
     "drain": drain.run,
     "bulk": bulk.run,
     "single": single.run,
     "pickup": pickup.run,
-    "deep": drain.run_deep,
 }
+LONG: dict[str, Callable[[Bench], Table]] = {**dict(beside.benchmarks()), "latency": latency.run}
+BENCHMARKS = {**USUAL, **LONG, "soak": soak.run}
 
 
 def main() -> None:
@@ -37,16 +52,23 @@ def main() -> None:
     DIRECTORY.mkdir(parents=True, exist_ok=True)
     compared = [systems.taskqueue(), *_peers(given.peers)]
     facts = machine.describe()
-    versions = {system.name: system.versions() for system in compared}
+    versions = {system.name: dict(system.versions) for system in compared}
     for name, value in {**facts, **versions, "load": f"{machine.load():.2f}"}.items():
         say(f"{name}: {value}")
     if machine.load() > 0.5:
         say("The machine is busy with something else: these figures will be too low.")
-    with started(DIRECTORY) as cluster:
-        settings = cluster.settings()
+    with ExitStack() as stack:
+        postgres = stack.enter_context(cluster.started(DIRECTORY))
+        settings = postgres.settings()
         say(f"postgresql: {settings}")
-        bench = Bench(cluster, compared, DIRECTORY, given.rounds, given.quick)
+        on_valkey = any(system.is_on_valkey for system in compared)
+        valkey = stack.enter_context(cluster.valkey(DIRECTORY)) if on_valkey else None
+        bench = Bench(
+            postgres, valkey, compared, DIRECTORY, given.rounds, given.quick, given.minutes
+        )
         tables, failed = _run(bench, given.only)
+        if given.profile:
+            profile.run(bench)
     _write(tables, {**facts, "postgresql": settings, "versions": versions, "quick": given.quick})
     say("\n" + "\n".join(table.markdown() for table in tables))
     sys.exit(f"Failed: {', '.join(failed)}." if failed else 0)
@@ -54,7 +76,7 @@ def main() -> None:
 
 def _run(bench: Bench, names: list[str]) -> tuple[list[Table], list[str]]:
     for system in bench.systems:
-        _install(bench.cluster, bench, system)
+        bench.install(system)
     tables = []
     failed = []
     for name in names:
@@ -70,14 +92,14 @@ def _run(bench: Bench, names: list[str]) -> tuple[list[Table], list[str]]:
     return tables, failed
 
 
-def _install(cluster: Cluster, bench: Bench, system: System) -> None:
-    cluster.create(system.database)
-    bench.produce(system, "install")
-
-
 def _peers(names: list[str]) -> list[System]:
-    python = systems.install_peers(DIRECTORY / "venv-peers") if names else None
-    return [systems.MAKERS[name](python) for name in names] if python else []
+    found = []
+    for name in names:
+        try:
+            found.append(peers.MAKERS[name](DIRECTORY / "peers" / name))
+        except install.NotInstalled as error:
+            say(f"{name} is not measured: it could not be installed: {error}")
+    return found
 
 
 def _write(tables: list[Table], facts: dict[str, object]) -> None:
@@ -91,28 +113,38 @@ def _write(tables: list[Table], facts: dict[str, object]) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a tenth of the tasks and one round")
+    parser.add_argument(
+        "--quick", action="store_true", help="a tenth of everything and one round: does it work?"
+    )
     parser.add_argument(
         "--rounds", type=int, help="of each measurement (default: 3; 1 with --quick)"
     )
     parser.add_argument(
-        "--only", nargs="+", choices=BENCHMARKS, metavar="NAME", help=", ".join(BENCHMARKS)
+        "--only", nargs="*", choices=BENCHMARKS, metavar="NAME", help=", ".join(BENCHMARKS)
     )
-    parser.add_argument("--deep", action="store_true", help="also beside a million waiting tasks")
+    parser.add_argument("--long", action="store_true", help=f"also {', '.join(LONG)}")
+    parser.add_argument("--minutes", type=float, default=30.0, help="of --only soak (default: 30)")
     parser.add_argument(
-        "--peers", type=_names, default=list(systems.PEERS), help="comma-separated; empty for none"
+        "--peers",
+        type=_names,
+        default=list(peers.DEFAULT),
+        help=f"comma-separated; empty for none (known: {', '.join(peers.MAKERS)})",
+    )
+    parser.add_argument(
+        "--profile", action="store_true", help="also write var/bench/profile.txt, by py-spy"
     )
     given = parser.parse_args()
     given.rounds = given.rounds or (1 if given.quick else 3)
-    given.only = given.only or [name for name in BENCHMARKS if name != "deep" or given.deep]
+    if given.only is None:
+        given.only = [*USUAL, *(LONG if given.long else ())]
     return given
 
 
 def _names(text: str) -> list[str]:
     names = [name for name in text.split(",") if name]
     for name in names:
-        if name not in systems.MAKERS:
-            raise argparse.ArgumentTypeError(f"{name!r}: known are {', '.join(systems.PEERS)}")
+        if name not in peers.MAKERS:
+            raise argparse.ArgumentTypeError(f"{name!r}: known are {', '.join(peers.MAKERS)}")
     return names
 
 

@@ -1,19 +1,14 @@
-"""The systems that are compared: how each is started, and what its database says became of the tasks."""
+"""A system that is compared: how it is started, and what its database says became of its tasks. And ours."""
 
 from __future__ import annotations
 
-import hashlib
-import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.children import ROOT, Command
-
-PEERS = ("procrastinate", "pgqueuer", "django-tasks-db")
-REQUIREMENTS = Path(__file__).with_name("peers.txt")
-INSTALL_TIMEOUT = 600.0
+from benchmarks import install
+from benchmarks.children import Command
 
 
 @dataclass(frozen=True)
@@ -27,53 +22,79 @@ class Drain:
 @dataclass(frozen=True)
 class System:
     name: str
-    python: Path
-    app: str
-    """Module of its producer."""
-    packages: Sequence[str]
-    """Whose versions are reported."""
+    producer: Command
+    """Its producer without arguments."""
+    versions: Mapping[str, str]
     tables: str
-    """All that is emptied between two rounds."""
+    """All that is emptied between two rounds. "": it is on Valkey."""
     outcomes: str
-    """SQL: successful outcomes since %(since)s, and the seconds from the first claim to the last of them."""
+    """SQL: successful outcomes since %(since)s, and the seconds from the first claim to the last of them.
+
+    "": it keeps no times. Then its tasks note theirs in a tally, and its workers are stopped when all have.
+    """
     drains: Sequence[Drain]
+    """The first one is measured beside full tables, too."""
     idle: Command
     """One worker process that waits for tasks."""
     idle_label: str
-    backlog: str
-    """SQL: puts %(count)s tasks where no worker of ours looks."""
+    loads: Mapping[str, str]
+    """What can lie beside the tasks (see beside.py) → SQL that puts %(count)s of it there."""
     environment: Mapping[str, str] = field(default_factory=dict)
     bulk_label: str = ""
     slow: bool = False
     """Whether it gets a tenth of the tasks, so that a run ends; rates need no correction."""
+    polls: bool = False
+    """Whether an idle worker only looks now and then: its pickup is that interval."""
+    suffix: str = ""
 
     @property
     def database(self) -> str:
-        return "bench_" + self.name.replace("-", "_")
+        return "bench_" + self.name.replace("-", "_") + self.suffix
 
-    def producer(self, *arguments: object) -> Command:
-        return [self.python, "-m", self.app, *map(str, arguments)]
+    @property
+    def is_on_valkey(self) -> bool:
+        return not self.tables
 
-    def versions(self) -> dict[str, str]:
-        script = "import sys; from importlib.metadata import version as v; [print(v(p)) for p in sys.argv[1:]]"
-        done = subprocess.run(
-            [self.python, "-c", script, *self.packages],
-            check=True,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        return dict(zip(self.packages, done.stdout.split(), strict=True))
+
+TASK_COLUMNS = "id, name, queue, backend, priority, rank, args, kwargs, max_attempts"
+TASK = "uuidv7(), 'benchmarks.sample.tasks.noop', {queue}, 'default', 0, 0, '[]', '{{}}', 3"
+READY = (
+    f"INSERT INTO tq_task_live ({TASK_COLUMNS}) SELECT {TASK} FROM generate_series(1, %(count)s)"
+)
+
+HISTORY = """
+    -- Twelve days before today, each in its own partition.
+    DO $$
+    DECLARE
+        start date;
+    BEGIN
+        FOR n IN 1..12 LOOP
+            start := (now() AT TIME ZONE 'UTC')::date - n;
+            EXECUTE format('CREATE TABLE %%I PARTITION OF tq_task_history FOR VALUES FROM (%%L) TO (%%L)',
+                           'tq_task_history_' || to_char(start, 'YYYYMMDD'),
+                           start || ' 00:00:00+00', start + 1 || ' 00:00:00+00');
+        END LOOP;
+    END $$;
+    INSERT INTO tq_task_history
+        (id, name, queue, backend, priority, state, args, kwargs, enqueued_at, run_at, fence, attempt, max_attempts,
+         crashes, lease_losses, worker_ids, first_started_at, started_at, finished_at, errors)
+    SELECT uuidv7(at - now()), 'benchmarks.sample.tasks.noop', 'default', 'default', 0, 'succeeded', '[]', '{}',
+           at, at, 1, 1, 3, 0, 0, ARRAY[uuidv7()], at, at, at, '[]'
+    FROM (
+        SELECT (date_trunc('day', now() AT TIME ZONE 'UTC') - interval '12 days' * n / %(count)s) AT TIME ZONE 'UTC' AS at
+        FROM generate_series(1, %(count)s) AS n
+    ) AS ended
+"""
 
 
 def taskqueue() -> System:
-    manage = [sys.executable, "manage.py", "runworker"]
+    python = Path(sys.executable)
+    manage: Command = [python, "manage.py", "runworker"]
     only = ["--queues", "default"]
     return System(
         name="taskqueue",
-        python=Path(sys.executable),
-        app="benchmarks.apps.taskqueue",
-        packages=("Django", "psycopg"),
+        producer=[python, "-m", "benchmarks.apps.taskqueue"],
+        versions=install.python_versions(python, ("Django", "psycopg")),
         tables="tq_task_live, tq_task_history, tq_statistic, tq_worker, tq_unique, tq_paused_name, tq_audit",
         outcomes="""
             SELECT count(*), extract(epoch FROM max(finished_at) - min(first_started_at))
@@ -88,149 +109,19 @@ def taskqueue() -> System:
         ],
         idle=[*manage, "--processes", "1", "--threads", "4"],
         idle_label="1 process, 4 threads, LISTEN/NOTIFY",
-        backlog="""
-            INSERT INTO tq_task_live
-                (id, name, queue, backend, priority, state, position, args, kwargs, max_attempts)
-            SELECT uuidv7(), 'benchmarks.sample.tasks.noop', 'backlog', 'default', 0, 'ready', nextval('tq_position'),
-                   '[]', '{}', 3
-            FROM generate_series(1, %(count)s)
-        """,
+        loads={
+            "history": HISTORY,
+            "deep": READY.format(queue="'backlog'"),
+            "deep-same": READY.format(queue="'default'"),
+            "scheduled": f"""
+                INSERT INTO tq_task_live ({TASK_COLUMNS}, state, position, run_at)
+                SELECT {TASK.format(queue="'default'")}, 'scheduled', NULL, now() + interval '1 day' + n * interval '1 s'
+                FROM generate_series(1, %(count)s) AS n
+            """,
+        },
         environment={
             "DJANGO_SETTINGS_MODULE": "benchmarks.settings",
             "SECRET_KEY": "of the benchmarks",
         },
         bulk_label="enqueue_many, 1,000 a call",
     )
-
-
-def procrastinate(python: Path) -> System:
-    worker: list[str | Path] = [python, "-m", "procrastinate", "--log-level", "warning"]
-    worker += ["--app", "benchmarks.apps.procrastinate_app.app", "worker", "--queues", "default"]
-    concurrency = 10  # the best of 1, 4, 10 and 30, see README.md
-    return System(
-        name="procrastinate",
-        python=python,
-        app="benchmarks.apps.procrastinate_app",
-        packages=("procrastinate", "psycopg"),
-        tables="procrastinate_jobs, procrastinate_events, procrastinate_workers",
-        outcomes="""
-            SELECT count(*) FILTER (WHERE type = 'succeeded'), extract(epoch FROM max(at) - min(at))
-            FROM procrastinate_events WHERE type IN ('started', 'succeeded') AND at >= %(since)s
-        """,
-        drains=[
-            Drain(
-                f"2 processes, concurrency {concurrency}, async task",
-                [[*worker, "--concurrency", str(concurrency), "--one-shot"]] * 2,
-            )
-        ],
-        idle=[*worker, "--concurrency", "4"],
-        idle_label="1 process, concurrency 4, LISTEN/NOTIFY",
-        backlog="""
-            INSERT INTO procrastinate_jobs (queue_name, task_name) SELECT 'backlog', 'noop'
-            FROM generate_series(1, %(count)s)
-        """,
-        bulk_label="batch_defer, 1,000 a call",
-    )
-
-
-def pgqueuer(python: Path) -> System:
-    worker: list[str | Path] = [python, "-m", "benchmarks.apps.pgqueuer_worker"]
-    return System(
-        name="pgqueuer",
-        python=python,
-        app="benchmarks.apps.pgqueuer_app",
-        packages=("pgqueuer", "asyncpg", "uvloop"),
-        tables="pgqueuer, pgqueuer_log, pgqueuer_statistics",
-        outcomes="""
-            SELECT count(*) FILTER (WHERE status = 'successful'), extract(epoch FROM max(created) - min(created))
-            FROM pgqueuer_log WHERE status IN ('picked', 'successful') AND created >= %(since)s
-        """,
-        drains=[
-            Drain(
-                f"2 processes, batch {batch}, async entrypoint",
-                [[*worker, "--batch-size", str(batch), "--mode", "drain"]] * 2,
-            )
-            for batch in (10, 200)
-        ],
-        idle=worker,
-        idle_label="1 process, batch 10, LISTEN/NOTIFY",
-        backlog="""
-            INSERT INTO pgqueuer (priority, status, entrypoint) SELECT 0, 'queued', 'backlog'
-            FROM generate_series(1, %(count)s)
-        """,
-        bulk_label="enqueue of lists, 1,000 a call",
-    )
-
-
-def django_tasks_db(python: Path) -> System:
-    worker: list[str | Path] = [
-        python,
-        "-m",
-        "django",
-        "db_worker",
-        "--no-startup-delay",
-        "-v",
-        "0",
-    ]
-    return System(
-        name="django-tasks-db",
-        python=python,
-        app="benchmarks.apps.django_tasks_db_app",
-        packages=("django-tasks-db", "Django", "psycopg"),
-        tables="django_tasks_database_dbtaskresult",
-        outcomes="""
-            SELECT count(*), extract(epoch FROM max(finished_at) - min(started_at))
-            FROM django_tasks_database_dbtaskresult WHERE status = 'SUCCESSFUL' AND finished_at >= %(since)s
-        """,
-        drains=[Drain("2 processes, one task at a time", [[*worker, "--batch"]] * 2)],
-        idle=worker,
-        idle_label="1 process, polls every second",
-        backlog="""
-            INSERT INTO django_tasks_database_dbtaskresult
-                (id, status, enqueued_at, args_kwargs, priority, task_path, worker_ids, queue_name, backend_name,
-                 run_after, exception_class_path, traceback)
-            SELECT uuidv4(), 'READY', now(), '{"args": [], "kwargs": {}}', 0,
-                   'benchmarks.apps.django_tasks_db_tasks.noop', '[]', 'backlog', 'default', now(), '', ''
-            FROM generate_series(1, %(count)s)
-        """,
-        environment={"DJANGO_SETTINGS_MODULE": "benchmarks.apps.django_tasks_db_settings"},
-        bulk_label="no bulk call: 1,000 enqueue() in one transaction",
-        slow=True,
-    )
-
-
-MAKERS: dict[str, Callable[[Path], System]] = {
-    "procrastinate": procrastinate,
-    "pgqueuer": pgqueuer,
-    "django-tasks-db": django_tasks_db,
-}
-
-
-def install_peers(venv: Path) -> Path | None:
-    """The Python of the venv that holds the peers; None, with the reason printed, when they cannot be installed."""
-    python = venv / "bin" / "python"
-    stamp = venv / "installed"
-    wanted = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()
-    if stamp.exists() and stamp.read_text() == wanted:
-        return python
-    print(f"Installing the peers into {venv.relative_to(ROOT)}.", flush=True)
-    for command in (
-        [sys.executable, "-m", "venv", "--clear", venv],
-        [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", REQUIREMENTS],
-    ):
-        try:
-            done = subprocess.run(
-                command, capture_output=True, check=False, text=True, timeout=INSTALL_TIMEOUT
-            )
-        except subprocess.TimeoutExpired:
-            print(
-                f"The peers could not be installed in {INSTALL_TIMEOUT:.0f} s: only ours is measured."
-            )
-            return None
-        if done.returncode:
-            print(
-                f"The peers could not be installed: only ours is measured.\n{done.stderr[-1000:]}"
-            )
-            return None
-    stamp.write_text(wanted)
-    return python

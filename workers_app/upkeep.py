@@ -26,7 +26,7 @@ CHORES: list[tuple[float, Callable[[], object]]] = [
     (5.0, queue.age),
     (5.0, queue.find_queues),
     (5.0, lambda: queue.ungate(registry.names())),
-    (60.0, queue.vacuum),
+    (10.0, queue.vacuum),
     (60.0, queue.fold),
     (3600.0, queue.make_days),
     (3600.0, queue.prune),

@@ -14,7 +14,7 @@ from tasks_app.queue.partitions import DAYS_AHEAD
 from tasks_app.queue.storage import DEAD_ROWS
 
 MAX_UNVACUUMED = 600.0
-"""Seconds; workers look once a minute."""
+"""Seconds; workers look every ten."""
 NEVER_VACUUMED = 20_000
 """Dead rows of a table that nobody has vacuumed yet, from which on somebody should have: more than a minute makes."""
 INDEX_BYTES = 64 * 1024**2

@@ -32,15 +32,24 @@ def enqueue(specs: Sequence[Spec]) -> list[str]:
         events.wake((spec.queue,), within=wrapper)
         return [spec.id]
     if any(spec.unique for spec in specs):
-        with transaction.atomic(using=wrapper.alias):
-            others = unique.take(specs, wrapper)
-            if new := [spec for spec in specs if spec.id not in others]:
-                _insert(new, wrapper)
+        # In a transaction of the caller's, a key that is refused must leave the rest of it as it is.
+        savepoint = wrapper.in_atomic_block
+        others = statements.in_transaction(lambda: _insert_unique(specs, wrapper, savepoint))
     else:
         others = {}
         _insert(specs, wrapper)
     events.wake({spec.queue for spec in specs}, within=wrapper)
     return [others.get(spec.id, spec.id) for spec in specs]
+
+
+def _insert_unique(
+    specs: Sequence[Spec], wrapper: BaseDatabaseWrapper, savepoint: bool
+) -> dict[str, str]:
+    with transaction.atomic(using=wrapper.alias, savepoint=savepoint):
+        others = unique.take(specs, wrapper)
+        if new := [spec for spec in specs if spec.id not in others]:
+            _insert(new, wrapper)
+    return others
 
 
 def _insert(specs: Sequence[Spec], wrapper: BaseDatabaseWrapper) -> None:

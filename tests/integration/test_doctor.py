@@ -519,9 +519,9 @@ class TestStorage:
         assert diagnose() == []
 
     def test_dead_rows_that_nobody_removes(self, worker: UUID, monkeypatch):
-        monkeypatch.setattr(storage, "NEVER_VACUUMED", 2_000)
+        monkeypatch.setattr(storage, "NEVER_VACUUMED", 6_000)
         sql("SELECT pg_stat_reset_single_table_counters('tq_task_live'::regclass)")
-        tasks.noop.enqueue_many([()] * 2_000)
+        tasks.noop.enqueue_many([()] * 6_000)
         sql("ALTER TABLE tq_task_live SET (autovacuum_enabled = false)")
         try:
             sql("UPDATE tq_task_live SET metadata = '{}'")

@@ -147,7 +147,7 @@ class TestVacuum:
         # Not before us.
         sql("ALTER TABLE tq_task_live SET (autovacuum_enabled = false)")
         sql("SELECT pg_stat_reset_single_table_counters('tq_task_live'::regclass)")
-        tasks.noop.enqueue_many([()] * 2_000)
+        tasks.noop.enqueue_many([()] * 6_000)
         sql("UPDATE tq_task_live SET metadata = '{}'")
         sql("SELECT pg_stat_force_next_flush()")
         sql("ALTER TABLE tq_task_live RESET (autovacuum_enabled)")

@@ -24,7 +24,6 @@ UPDATE tq_task_live SET rank = -priority;
 DROP INDEX tq_live_claim;
 CREATE INDEX tq_live_claim ON tq_task_live (queue, rank, position) WHERE state = 'ready';
 CREATE INDEX tq_live_expiry ON tq_task_live (expires_at) WHERE expires_at IS NOT NULL AND state <> 'running';
-CREATE INDEX tq_live_deadline ON tq_task_live (deadline_at) WHERE deadline_at IS NOT NULL AND state = 'running';
 
 ALTER TABLE tq_task_history
     ADD tags                text[] NOT NULL DEFAULT '{}',

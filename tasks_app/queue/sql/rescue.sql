@@ -1,8 +1,8 @@
 -- Takes running tasks back from workers that are no longer alive, and those `grace` seconds past their deadline.
 -- The fence grows: whoever still runs one cannot finish it. The attempt is given back. A proven death counts as a
 -- crash, and more than `max_crashes` of them fail the task as poison. One that was asked to end is cancelled.
--- Walks tq_live_running and tq_live_deadline. Locks the rows in id order, skipping those that others hold (their finish
--- came first). Answers the queues that got tasks back. Caller: queue.rescue.
+-- Walks tq_live_running. Locks the rows in id order, skipping those that others hold (their finish came first).
+-- Answers (id, queue, how it ended if it did). Caller: queue.rescue.
 WITH dead AS MATERIALIZED (
     SELECT w.id, w.death = 'crashed' AS crashed, w.started, w.slots, count(*) AS claims
     FROM tq_task_live l JOIN tq_worker w ON w.id = l.worker_id

@@ -17,13 +17,13 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from django.db import OperationalError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.utils import timezone
 from psycopg import sql as compose
 from psycopg.errors import DeadlockDetected, LockNotAvailable, SerializationFailure
 
 from tasks_app import events, queue
-from tasks_app.engine.outcomes import Succeeded
+from tasks_app.engine.outcomes import AttemptError, Raised, Succeeded
 from tasks_app.engine.states import State
 from tasks_app.models import Task, Worker
 from tasks_app.queue import Answer, Claim, Finish, statements
@@ -224,6 +224,56 @@ class TestVerbsInOppositeOrders:
         queue.purge(ids, by="ann")
         Worker.objects.all().delete()
         return Counter(answers.values())
+
+
+def finish_with_a_retry(claims: list[Claim]) -> None:
+    error = AttemptError("builtins.ValueError", "no", "")
+    queue.finish([Finish(c, c.decide(Raised(error, 60.0)), ran=0.1) for c in claims])
+
+
+def resume(claims: list[Claim]) -> None:
+    assert not claims
+    queue.resume_name(tasks.fail.module_path, by="bob")
+
+
+class TestActThatWaitsForAnother:
+    """Its statement began while the task was in a state in which the act is not legal; it gets the newest."""
+
+    CASES = [
+        (queue.retry, finish_with_a_retry),
+        (partial(queue.reschedule, run_at=timezone.now()), finish_with_a_retry),
+        (partial(queue.reschedule, run_at=timezone.now()), resume),
+    ]
+
+    def meet(
+        self, threads: Threads, act: Callable[..., queue.Report], other: Callable[..., None]
+    ) -> Future[queue.Report]:
+        ids = [UUID(tasks.fail.enqueue().id)]
+        if other is resume:
+            queue.pause_name(tasks.fail.module_path, by="bob")
+        claims = queue.claim(["default"], 1, make_worker().id)
+        with transaction.atomic():
+            other(claims)
+            future = threads.start(lambda: act(ids, by="ann"))
+            eventually(lambda: waiting() == 1)
+        return future
+
+    @pytest.mark.parametrize(("act", "other"), CASES)
+    def test_it_is_done(self, act, other, threads):
+        report = self.meet(threads, act, other).result(20)
+
+        assert list(report.done.values()) == [State.READY if other is resume else State.SCHEDULED]
+        assert Task.objects.get().state == "ready"
+
+    @pytest.mark.parametrize(("act", "other"), CASES)
+    def test_if_it_left_alone_what_is_null_in_both_it_would_break_a_check(
+        self, act, other, threads, monkeypatch
+    ):
+        """Negative control of the test above."""
+        statement = "retry" if act is queue.retry else "reschedule"
+        replace_text(monkeypatch, statement, "reason = NULL, worker_id = NULL", "fence = fence")
+
+        assert isinstance(self.meet(threads, act, other).exception(20), IntegrityError)
 
 
 class TestDeadlockWithACaller:

@@ -9,7 +9,8 @@ WITH dead AS MATERIALIZED (
     WHERE l.state = 'running' AND w.state <> 'alive'
     GROUP BY w.id
 ), lost AS MATERIALIZED (
-    SELECT l.id,
+    -- Everything that is judged by comes from the locked row, not from what the statement saw before.
+    SELECT l.id, l.queue, l.attempt, l.fence, l.worker_id, l.started_at, l.crashes, l.cancel_requested_at,
            -- Only a task that was in a slot can have killed its worker. Where nobody knows which were, all may have
            -- been if they are no more than the slots; a worker that had claimed ahead of them blames none.
            coalesce((SELECT d.crashed AND CASE WHEN d.started IS NULL THEN d.claims <= d.slots
@@ -23,18 +24,17 @@ WITH dead AS MATERIALIZED (
     LIMIT %(limit)s
     FOR UPDATE OF l SKIP LOCKED
 ), judged AS MATERIALIZED (
-    SELECT l.id, l.queue, lost.crashed,
-           CASE WHEN l.cancel_requested_at IS NOT NULL THEN 'cancelled'
-                WHEN lost.crashed AND l.crashes >= %(max_crashes)s THEN 'failed' END AS ending,
+    SELECT id, queue, crashed,
+           CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled'
+                WHEN crashed AND crashes >= %(max_crashes)s THEN 'failed' END AS ending,
            jsonb_build_array(jsonb_build_object(
-               'attempt', l.attempt, 'fence', l.fence, 'worker', l.worker_id,
-               'started_at', l.started_at, 'ended_at', tq_now(),
+               'attempt', attempt, 'fence', fence, 'worker', worker_id,
+               'started_at', started_at, 'ended_at', tq_now(),
                'exception_class', 'tasks_app.exceptions.WorkerLost',
-               'message', CASE WHEN lost.crashed THEN 'The worker process died while it ran this task.'
+               'message', CASE WHEN crashed THEN 'The worker process died while it ran this task.'
                                ELSE 'The worker was lost while it ran this task.' END,
                'traceback', '')) AS new_errors
-    FROM tq_task_live l JOIN lost USING (id)
-    WHERE l.id = ANY (ARRAY (SELECT id FROM lost))
+    FROM lost
 ), ended AS (
     DELETE FROM tq_task_live l USING judged j
     WHERE l.id = ANY (ARRAY (SELECT id FROM judged)) AND l.id = j.id AND j.ending IS NOT NULL

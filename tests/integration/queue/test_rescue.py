@@ -253,3 +253,40 @@ def test_two_rescuers_at_once_take_a_task_back_once(register):
 
     assert sum(counts) == 20
     assert set(Task.objects.values_list("fence", "state")) == {(2, "ready")}
+
+
+def test_a_cancel_that_commits_while_a_rescue_waits_to_begin_is_seen_by_it(worker):
+    """The rescue has its snapshot before the cancel commits: what it judges by is the row that it locks then."""
+    id = tasks.noop.enqueue().id
+    queue.claim(["default"], 1, worker)
+    queue.bury(worker)
+    other = connection.copy()
+    # An advisory lock in the middle of the statement stands for the moment between snapshot and lock.
+    paused = text("rescue").replace(
+        "), lost AS MATERIALIZED (",
+        "), paused AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(7) FROM dead)"
+        ", lost AS MATERIALIZED (",
+        1,
+    )
+    paused = paused.replace("(SELECT id FROM dead) OR", "(SELECT d.id FROM dead d, paused) OR", 1)
+    answers: list[tuple] = []
+
+    def rescue() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(paused, {"grace": 15.0, "limit": 10, "max_crashes": 3})
+            answers.extend(cursor.fetchall())
+        connection.close()
+
+    with other.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(7)")
+        thread = threading.Thread(target=rescue)
+        thread.start()
+        waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        eventually(lambda: sql(waits) == [(1,)])
+        queue.cancel([UUID(id)], by="ann")
+        cursor.execute("SELECT pg_advisory_unlock(7)")
+        thread.join(10)
+    other.close()
+
+    assert [ending for _, _, ending in answers] == ["cancelled"]
+    assert Task.objects.get(id=id).state == "cancelled"

@@ -109,11 +109,13 @@ class Sender:
         payload = " ".join(sorted(queues))
         if len(payload.encode()) > MAX_PAYLOAD:
             payload = ""
-        with connections[conf.settings().DATABASE].cursor() as cursor:
-            if connections[conf.settings().DATABASE].connection is not self._connection:
-                # A hint may be lost, so it need not wait for the disk.
+        wrapper = connections[conf.settings().DATABASE]
+        with wrapper.cursor() as cursor:
+            pooled = wrapper.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS", False)
+            if wrapper.connection is not self._connection and not pooled:
+                # A hint may be lost, so it need not wait for the disk. Behind a pooler the session is another's too.
                 cursor.execute("SET synchronous_commit = off")
-                self._connection = connections[conf.settings().DATABASE].connection
+                self._connection = wrapper.connection
             cursor.execute("SELECT pg_notify(%s, %s)", [channel, payload])
 
 

@@ -107,6 +107,8 @@ def in_transaction(work: Callable[[], T]) -> T:
     wrapper = connection()
     if wrapper.in_atomic_block:
         return work()
+    wrapper.ensure_connection()
+    _cursor(wrapper)  # sets a connection of the queue's own up, before the transaction begins
 
     def once() -> T:
         with transaction.atomic(using=wrapper.alias):

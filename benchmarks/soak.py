@@ -16,7 +16,7 @@ from benchmarks.bench import Bench, say
 from benchmarks.report import Table, number
 from benchmarks.systems import System
 
-SHARE = 0.6
+SHARE = 0.4
 """Of the speed at which the same workers drain a full queue, measured first."""
 EVERY = 60.0
 GROWN = 1.2

@@ -101,10 +101,13 @@ class TaskQueueBackend(compat.BaseTaskBackend):
         spec = self.spec(task, args, kwargs)
         (id,) = enqueue([spec])
         if id != spec.id:
-            return self.get_result(id)
+            try:
+                return self.get_result(id)
+            except compat.TaskResultDoesNotExist:
+                pass  # It held its key for a period, and is gone: only its id is known.
         result: TaskResult[Any] = TaskResult(
             task=task,
-            id=spec.id,
+            id=id,
             status=TaskResultStatus.READY,
             enqueued_at=timezone.now(),
             started_at=None,
@@ -116,7 +119,8 @@ class TaskQueueBackend(compat.BaseTaskBackend):
             errors=[],
             worker_ids=[],
         )
-        compat.task_enqueued.send(type(self), task_result=result)
+        if id == spec.id:
+            compat.task_enqueued.send(type(self), task_result=result)
         return result
 
     def enqueue_many(

@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Iterable
 
-from django.db import DatabaseError, connections, transaction
+from django.db import DatabaseError, InterfaceError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from tasks_app import conf
@@ -75,7 +75,7 @@ class Sender:
             try:
                 for channel, queues in hints.items():
                     self._tell(channel, queues)
-            except DatabaseError as error:
+            except (DatabaseError, InterfaceError) as error:
                 log.info("wake-up hint lost (%s); workers poll", error)
                 connections[conf.settings().DATABASE].close()
                 self._pause(1.0)
@@ -111,7 +111,8 @@ class Sender:
             payload = ""
         wrapper = connections[conf.settings().DATABASE]
         with wrapper.cursor() as cursor:
-            pooled = wrapper.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS", False)
+            settings = wrapper.settings_dict
+            pooled = settings.get("DISABLE_SERVER_SIDE_CURSORS") or settings["OPTIONS"].get("pool")
             if wrapper.connection is not self._connection and not pooled:
                 # A hint may be lost, so it need not wait for the disk. Behind a pooler the session is another's too.
                 cursor.execute("SET synchronous_commit = off")

@@ -28,7 +28,7 @@ from workers_app.lifeline import Lifeline
 from workers_app.parent import ignore
 from workers_app.patience import GaveUp, persistently
 from workers_app.pool import Pool
-from workers_app.upkeep import Upkeep
+from workers_app.upkeep import OF_STORAGE, OF_TASKS, Upkeep
 
 log = logging.getLogger(__name__)
 
@@ -139,13 +139,16 @@ class Runner:
         )
         log_failures_only()
         self.upkeep = Upkeep(
+            "upkeep",
             [
+                *OF_TASKS,
                 (0.5, self.executor.end_overdue),
                 (SWEEP, lambda: queue.sweep(self.marks, self.queues)),
                 (LOST_CLAIM_AGE, partial(self._disown, LOST_CLAIM_AGE)),
-            ]
+            ],
         )
-        for part in (self.pool, self.completer, self.heartbeat, self.upkeep):
+        self.storage = Upkeep("storage", OF_STORAGE)
+        for part in (self.pool, self.completer, self.heartbeat, self.upkeep, self.storage):
             part.start()
 
     def _beat(self) -> list[str]:
@@ -220,7 +223,7 @@ class Runner:
     def _end(self) -> None:
         self.pool.close()
         self.completer.close(LEAVE_TIMEOUT)
-        for part in (self.heartbeat, self.upkeep, self.lifeline):
+        for part in (self.heartbeat, self.upkeep, self.storage, self.lifeline):
             if part is not None:
                 part.close()
         self._retire()

@@ -1,7 +1,5 @@
-"""Upkeep: makes due tasks ready and takes dead workers' tasks back. Every worker does it; the rows are guarded.
-
-It may be held up, by a long chunk or by a function of the user's, without the worker missing a beat.
-"""
+"""Upkeep: makes due tasks ready, takes dead workers' tasks back, keeps the tables small. Every worker does it; the rows
+are guarded. It may be held up, by a long chunk or by a function of the user's, without the worker missing a beat."""
 
 from __future__ import annotations
 
@@ -19,29 +17,33 @@ from workers_app.part import part
 
 log = logging.getLogger(__name__)
 
-CHORES: list[tuple[float, Callable[[], object]]] = [
+Chores = list[tuple[float, Callable[[], object]]]
+"""(seconds between two runs, verb)."""
+
+OF_TASKS: Chores = [
     (0.5, queue.promote),
     (0.5, queue.rescue),
     (1.0, queue.expire),
     (5.0, queue.age),
     (5.0, queue.find_queues),
     (5.0, lambda: queue.ungate(registry.names())),
+]
+OF_STORAGE: Chores = [
     (10.0, queue.vacuum),
     (60.0, queue.fold),
     (3600.0, queue.make_days),
     (3600.0, queue.prune),
     (3600.0, queue.analyze),
 ]
-"""(seconds between two runs, verb)."""
+"""What may take long, and so has a thread of its own."""
 TICK = 0.25
 
 
 class Upkeep:
-    def __init__(self, own_chores: list[tuple[float, Callable[[], object]]]) -> None:
-        """`own_chores` are about this worker alone."""
-        self._chores = [*CHORES, *own_chores]
+    def __init__(self, name: str, chores: Chores) -> None:
+        self._chores = chores
         self._stopping = threading.Event()
-        self._thread = part("upkeep", self._run)
+        self._thread = part(name, self._run)
 
     def start(self) -> None:
         self._thread.start()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from django import forms
@@ -15,13 +15,12 @@ from tasks_app.api.serializers import STATES, TaskSummary, instant
 from tasks_app.engine.states import State
 from tasks_app.models import Task
 from tasks_app.models.task import TaskQuerySet
+from tasks_app.selection import SKEW, first_id
 
 PAGE = 50
 MAX_PAGE = 200
 WINDOW = 50_000
 """Tasks that one page looks through for a filter that no index serves; the next page goes on from there."""
-SKEW = timedelta(hours=1)
-"""How far a task's id, made by its producer's clock, may be from the time that the database gave it."""
 
 
 class InstantField(forms.Field):
@@ -117,11 +116,6 @@ class TaskFilter(FilterSet):  # type: ignore[misc]
 
     def claimed_by(self, tasks: TaskQuerySet, _: str, worker: UUID) -> TaskQuerySet:
         return tasks.filter(worker_ids__contains=[worker])
-
-
-def first_id(at: datetime) -> UUID:
-    """The least UUIDv7 of that millisecond."""
-    return UUID(int=max(0, int(at.timestamp() * 1000)) << 80)
 
 
 def cursor(id: UUID) -> str:

@@ -44,8 +44,9 @@ TRANSITIONS: dict[str, frozenset[tuple[State | None, State | None]]] = {
     "enqueue": frozenset({(NEW, State.READY), (NEW, State.SCHEDULED)}),
     "replace": frozenset(
         (source, target)
-        for source in (State.SCHEDULED, State.READY)
-        for target in (State.SCHEDULED, State.READY)
+        for source in (State.SCHEDULED, State.GATED, State.READY)
+        for target in (State.SCHEDULED, State.GATED, State.READY)
+        if target != State.GATED or source == State.GATED
     ),
     "promote": frozenset({(State.SCHEDULED, State.READY)}),
     "claim": frozenset(

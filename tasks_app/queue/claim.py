@@ -15,6 +15,8 @@ from tasks_app.queue.marks import Marks
 
 ROUNDS = 20
 """Claims that follow each other at the most while tasks of paused names are put aside."""
+ASIDE = 1_000
+"""Tasks at the head of each queue that are looked through for more of those."""
 EMPTY: dict[str, Callable[[], object]] = {"[]": list, "{}": dict}
 
 
@@ -87,6 +89,7 @@ def claim(
         claims += new
         if not put_aside or len(claims) >= limit:
             break
+        statements.run("set_aside", {"queues": list(queues), "limit": ASIDE})
     order = {name: place for place, name in enumerate(queues)}
     claims.sort(key=lambda claim: (order[claim.queue], claim.rank, claim.position))
     return claims

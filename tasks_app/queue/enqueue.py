@@ -46,8 +46,8 @@ def _insert_unique(
     specs: Sequence[Spec], wrapper: BaseDatabaseWrapper, savepoint: bool
 ) -> dict[str, str]:
     with transaction.atomic(using=wrapper.alias, savepoint=savepoint):
-        others = unique.take(specs, wrapper)
-        if new := [spec for spec in specs if spec.id not in others]:
+        new, others = unique.take(specs, wrapper)
+        if new:
             _insert(new, wrapper)
     return others
 

@@ -64,12 +64,12 @@ def discard(ids: Sequence[UUID], *, by: str, reason: str = "") -> Report:
 
 def retry(ids: Sequence[UUID], *, by: str, reason: str = "") -> Report:
     """Make scheduled tasks ready now, whatever they wait for: a retry's delay or a time of their own."""
-    return _act("retry", ids, lambda ids, note: _change("retry", id=ids, note=note), by, reason)
+    return _act("retry", ids, lambda ids, note: _moved("retry", id=ids, note=note), by, reason)
 
 
 def redrive(ids: Sequence[UUID], *, by: str, reason: str = "") -> Report:
     """Give failed and cancelled tasks all their attempts again, under the same id."""
-    return _act("redrive", ids, lambda ids, note: _change("redrive", id=ids, note=note), by, reason)
+    return _act("redrive", ids, lambda ids, note: _moved("redrive", id=ids, note=note), by, reason)
 
 
 def reprioritise(ids: Sequence[UUID], priority: int, *, by: str, reason: str = "") -> Report:
@@ -79,7 +79,7 @@ def reprioritise(ids: Sequence[UUID], priority: int, *, by: str, reason: str = "
     return _act(
         "reprioritise",
         ids,
-        lambda ids, note: _change("reprioritise", id=ids, priority=priority),
+        lambda ids, note: _moved("reprioritise", returned=True, id=ids, priority=priority),
         by,
         reason,
         priority=priority,
@@ -93,7 +93,7 @@ def reschedule(ids: Sequence[UUID], run_at: datetime, *, by: str, reason: str = 
     return _act(
         "reschedule",
         ids,
-        lambda ids, note: _change("reschedule", id=ids, run_at=run_at),
+        lambda ids, note: _moved("reschedule", id=ids, run_at=run_at),
         by,
         reason,
         run_at=run_at.isoformat(),
@@ -105,7 +105,9 @@ def edit_args(id: UUID, args: str, kwargs: str, *, by: str, reason: str = "") ->
     return _act(
         "edit-args",
         [id],
-        lambda ids, note: _change("edit_args", id=ids[0], args=args, kwargs=kwargs),
+        lambda ids, note: statements.run(
+            "edit_args", {"id": ids[0], "args": args, "kwargs": kwargs}
+        ),
         by,
         reason,
     )
@@ -122,10 +124,11 @@ def pause(queue: str, *, by: str, reason: str = "") -> None:
     _audited("pause", f"queue {queue}", lambda: statements.run("pause", values), by, reason)
 
 
-def resume(queue: str, *, by: str) -> bool:
+def resume(queue: str, *, by: str, reason: str = "") -> bool:
     """Let workers claim from a queue again. False: there is no such queue."""
+    values = {"name": queue}
     known = _audited(
-        "resume", f"queue {queue}", lambda: statements.run("resume", {"name": queue}), by
+        "resume", f"queue {queue}", lambda: statements.run("resume", values), by, reason
     )
     if known:
         events.wake({queue})
@@ -138,10 +141,11 @@ def pause_name(name: str, *, by: str, reason: str = "") -> None:
     _audited("pause", f"name {name}", lambda: statements.run("pause_name", values), by, reason)
 
 
-def resume_name(name: str, *, by: str) -> bool:
+def resume_name(name: str, *, by: str, reason: str = "") -> bool:
     """Let tasks of this name start again. False: it was not paused."""
+    values = {"name": name}
     known = _audited(
-        "resume", f"name {name}", lambda: statements.run("resume_name", {"name": name}), by
+        "resume", f"name {name}", lambda: statements.run("resume_name", values), by, reason
     )
     if known:
         ungate([])
@@ -154,11 +158,11 @@ def _end(ids: list[UUID], note: str, state: State, reason: Reason | None = None)
     )
 
 
-def _change(name: str, **parameters: Any) -> list[Row]:
+def _moved(name: str, *, returned: bool = False, **parameters: Any) -> list[Row]:
+    """Run a statement that may give tasks another place. `returned`: one that may be before where claimers look."""
     rows = statements.run(name, parameters)
     if queues := {queue for _, _, queue in rows if queue is not None}:
-        # Some of them may now be before the place where a claimer begins to look.
-        events.wake(queues, returned=True)
+        events.wake(queues, returned=returned)
     return rows
 
 

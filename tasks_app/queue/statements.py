@@ -60,9 +60,9 @@ def connection() -> BaseDatabaseWrapper:
 
 
 def is_pooled(wrapper: BaseDatabaseWrapper | None = None) -> bool:
-    """Whether Django was told that a pooler in transaction mode stands before the database."""
+    """Whether Django was told that a session is not its own: behind a pooler in transaction mode, or with psycopg's pool."""
     settings = (wrapper or connection()).settings_dict
-    return bool(settings.get("DISABLE_SERVER_SIDE_CURSORS", False))
+    return bool(settings.get("DISABLE_SERVER_SIDE_CURSORS") or settings["OPTIONS"].get("pool"))
 
 
 def dedicate() -> None:

@@ -42,11 +42,11 @@ def prune() -> None:
     """Drop the days of history that are older than RETENTION_DAYS, and forget what nobody asks for any more."""
     for day in partitions.drop_older_than(conf.settings().RETENTION_DAYS):
         log.info("history of %s dropped", day)
-    statements.run("free_keys", {"key": None, "limit": CHUNK})
-    statements.run(
-        "prune",
-        {"worker_days": WORKER_DAYS, "statistic_days": STATISTIC_DAYS, "limit": CHUNK},
-    )
+    while len(statements.run("free_keys", {"key": None, "limit": CHUNK})) == CHUNK:
+        pass
+    days = {"worker_days": WORKER_DAYS, "statistic_days": STATISTIC_DAYS}
+    while statements.run("prune", days | {"limit": CHUNK})[0][1] == CHUNK:
+        pass
 
 
 def vacuum() -> bool:
@@ -78,6 +78,10 @@ def _due() -> tuple[bool, bool]:
 
 def _alone(command: str) -> None:
     """Run what takes its time and cannot be in a transaction."""
+    if statements.is_pooled():
+        with statements.connection().cursor() as cursor:
+            cursor.execute(command)  # the session, and its timeout, is another's too
+        return
     with statements.connection().cursor() as cursor:
         cursor.execute("SHOW statement_timeout")
         (before,) = cursor.fetchone()

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from functools import partial
-from typing import Any
-from uuid import UUID
 
 from tasks_app import conf, events
 from tasks_app.engine.states import MAX_CRASHES, Reason, State
@@ -47,18 +44,17 @@ def find_queues() -> None:
 def expire() -> int:
     """End the waiting tasks that had to start earlier, in chunks; how many."""
     total = 0
-    while found := [id for (id,) in statements.run("expired", {"limit": CHUNK})]:
-        ended = partitions.repeat_when_missing(partial(_expire, found))
-        total += len(ended)
-        if len(found) < CHUNK:
-            break
-    return total
+    while True:
+        ended = partitions.repeat_when_missing(lambda: statements.in_transaction(_expire))
+        total += ended
+        if ended < CHUNK:
+            return total
 
 
-def _expire(ids: list[UUID]) -> list[tuple[Any, ...]]:
-    return statements.run(
-        "end_waiting", {"id": ids, "state": State.FAILED, "reason": Reason.EXPIRED, "note": None}
-    )
+def _expire() -> int:
+    found = [id for (id,) in statements.run("expired", {"limit": CHUNK})]
+    parameters = {"id": found, "state": State.FAILED, "reason": Reason.EXPIRED, "note": None}
+    return len(statements.run("end_waiting", parameters)) if found else 0
 
 
 def age() -> int:

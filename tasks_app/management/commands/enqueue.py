@@ -53,12 +53,7 @@ class Command(BaseCommand):
         if delay is not None and not 0 <= delay <= MAX_DELAY:
             raise CommandError(f"--delay must be from 0 to {MAX_DELAY:,} seconds.")
         try:
-            positional = decode(options["positional"], "--args")
-            keywords = decode(options["keywords"], "--kwargs")
-            if not isinstance(positional, list):
-                raise CommandError("--args must be a JSON array, such as '[4711, true]'.")
-            if not isinstance(keywords, dict):
-                raise CommandError("""--kwargs must be a JSON object, such as '{"copy": 2}'.""")
+            positional, keywords = arguments(options["positional"], options["keywords"])
             task = registry.find(options["name"]).using(
                 queue_name=options["queue"],
                 priority=options["priority"],
@@ -73,3 +68,13 @@ class Command(BaseCommand):
         except OperationalError as error:
             raise CommandError(f"The database does not answer: {error}") from error
         self.stdout.write(str(result.id))
+
+
+def arguments(positional: str, keywords: str) -> tuple[list[Any], dict[str, Any]]:
+    """The JSON of --args and --kwargs. Raises InvalidPayload."""
+    args, kwargs = decode(positional, "--args"), decode(keywords, "--kwargs")
+    if not isinstance(args, list):
+        raise InvalidPayload("--args must be a JSON array, such as '[4711, true]'.")
+    if not isinstance(kwargs, dict):
+        raise InvalidPayload("""--kwargs must be a JSON object, such as '{"copy": 2}'.""")
+    return args, kwargs

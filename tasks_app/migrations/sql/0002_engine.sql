@@ -23,6 +23,8 @@ UPDATE tq_task_live SET rank = -priority;
 
 DROP INDEX tq_live_claim;
 CREATE INDEX tq_live_claim ON tq_task_live (queue, rank, position) WHERE state = 'ready';
+DROP INDEX tq_live_gated;
+CREATE INDEX tq_live_gated ON tq_task_live (reason, name) WHERE state = 'gated';
 CREATE INDEX tq_live_expiry ON tq_task_live (expires_at) WHERE expires_at IS NOT NULL AND state <> 'running';
 
 ALTER TABLE tq_task_history

@@ -40,7 +40,7 @@ LEFT JOIN (
 ) AS scheduled ON scheduled.queue = q.name
 LEFT JOIN (
     SELECT queue, count(*) AS n FROM (
-        SELECT queue FROM tq_task_live WHERE state = 'gated' ORDER BY name LIMIT %(limit)s
+        SELECT queue FROM tq_task_live WHERE state = 'gated' ORDER BY reason, name LIMIT %(limit)s
     ) AS counted GROUP BY queue
 ) AS gated ON gated.queue = q.name
 ORDER BY q.name

@@ -25,6 +25,10 @@ WITH server AS MATERIALIZED (
 )
 UPDATE tq_worker w
 SET state = 'dead', ended_at = tq_now(),
+    -- Nobody saw which of its claims were in a slot: all may have been if they are no more than the slots, and a worker
+    -- that had claimed ahead of them blames none.
+    started = (SELECT CASE WHEN count(*) <= w.slots THEN coalesce(array_agg(l.id), '{}') ELSE '{}' END
+               FROM tq_task_live l WHERE l.state = 'running' AND l.worker_id = w.id),
     death = CASE WHEN NOT j.lock_is_free THEN 'lease-expired' WHEN j.is_seen THEN 'crashed' ELSE 'silent' END
 FROM judged j
 WHERE w.id = j.id AND (j.expired OR j.lock_is_free)

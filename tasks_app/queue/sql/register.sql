@@ -5,3 +5,4 @@ INSERT INTO tq_worker
 VALUES
     (%(id)s, %(serial)s, %(direct)s, %(name)s, %(hostname)s, %(pid)s, %(queues)s, %(capabilities)s, %(slots)s,
      'alive', tq_now(), tq_now(), tq_now() + %(lease)s * interval '1 second')
+ON CONFLICT (id) DO NOTHING   -- said again after an answer was lost

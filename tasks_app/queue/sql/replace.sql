@@ -8,6 +8,10 @@ SET args = %(args)s::jsonb, kwargs = %(kwargs)s::jsonb, priority = %(priority)s:
     expires_at = tq_now() + %(expires_in)s::float8 * interval '1 second',
     tags = ARRAY (SELECT jsonb_array_elements_text(%(tags)s::jsonb)), metadata = %(metadata)s::jsonb,
     position = CASE WHEN %(run_at)s::timestamptz > tq_now() THEN NULL ELSE nextval('tq_position') END,
-    state = CASE WHEN %(run_at)s::timestamptz > tq_now() THEN 'scheduled' ELSE 'ready' END
-WHERE id = %(holder)s AND state IN ('scheduled', 'ready')
+    state = CASE WHEN %(run_at)s::timestamptz > tq_now() THEN 'scheduled' WHEN state = 'gated' THEN 'gated'
+                 ELSE 'ready' END,
+    -- All that a CHECK ties to the state, see retry.sql.
+    reason = CASE WHEN state = 'gated' AND coalesce(%(run_at)s::timestamptz, tq_now()) <= tq_now() THEN reason END,
+    worker_id = NULL
+WHERE id = %(holder)s::uuid AND state IN ('scheduled', 'gated', 'ready')
 RETURNING queue

@@ -4,24 +4,23 @@
 -- Walks tq_live_running. Locks the rows in id order, skipping those that others hold (their finish came first).
 -- Answers (id, queue, how it ended if it did). Caller: queue.rescue.
 WITH dead AS MATERIALIZED (
-    SELECT w.id, w.death = 'crashed' AS crashed, w.started, w.slots, count(*) AS claims
-    FROM tq_task_live l JOIN tq_worker w ON w.id = l.worker_id
-    WHERE l.state = 'running' AND w.state <> 'alive'
-    GROUP BY w.id
+    SELECT id, death = 'crashed' AS crashed, started FROM tq_worker
+    WHERE state <> 'alive' AND id IN (SELECT worker_id FROM tq_task_live WHERE state = 'running')
+), found AS MATERIALIZED (
+    -- Without order and limit: those would invite a walk over the primary key of all that waits.
+    SELECT id FROM tq_task_live
+    WHERE state = 'running'
+      AND (worker_id IN (SELECT id FROM dead) OR deadline_at < tq_now() - %(grace)s * interval '1 second')
 ), lost AS MATERIALIZED (
     -- Everything that is judged by comes from the locked row, not from what the statement saw before.
     SELECT l.id, l.queue, l.attempt, l.fence, l.worker_id, l.started_at, l.crashes, l.cancel_requested_at,
-           -- Only a task that was in a slot can have killed its worker. Where nobody knows which were, all may have
-           -- been if they are no more than the slots; a worker that had claimed ahead of them blames none.
-           coalesce((SELECT d.crashed AND CASE WHEN d.started IS NULL THEN d.claims <= d.slots
-                                               ELSE l.id = ANY (d.started) END
-                     FROM dead d WHERE d.id = l.worker_id), false) AS crashed
+           -- Only a task that was in a slot can have killed its worker.
+           coalesce((SELECT d.crashed AND l.id = ANY (d.started) FROM dead d WHERE d.id = l.worker_id), false) AS crashed
     FROM tq_task_live l
-    WHERE l.state = 'running'
+    WHERE l.id = ANY (ARRAY (SELECT id FROM found ORDER BY id LIMIT %(limit)s)) AND l.state = 'running'
       -- Among the dead, not "among no live ones": a row that a newer worker claimed meanwhile is tested again here.
       AND (l.worker_id IN (SELECT id FROM dead) OR l.deadline_at < tq_now() - %(grace)s * interval '1 second')
     ORDER BY l.id
-    LIMIT %(limit)s
     FOR UPDATE OF l SKIP LOCKED
 ), judged AS MATERIALIZED (
     SELECT id, queue, crashed,

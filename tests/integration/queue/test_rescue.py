@@ -263,9 +263,9 @@ def test_a_cancel_that_commits_while_a_rescue_waits_to_begin_is_seen_by_it(worke
     other = connection.copy()
     # An advisory lock in the middle of the statement stands for the moment between snapshot and lock.
     paused = text("rescue").replace(
-        "), lost AS MATERIALIZED (",
+        "), found AS MATERIALIZED (",
         "), paused AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(7) FROM dead)"
-        ", lost AS MATERIALIZED (",
+        ", found AS MATERIALIZED (",
         1,
     )
     paused = paused.replace("(SELECT id FROM dead) OR", "(SELECT d.id FROM dead d, paused) OR", 1)

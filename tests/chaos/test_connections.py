@@ -79,7 +79,7 @@ class TestSilentLifeline:
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE query LIKE '%%pg_try_advisory_lock%%' AND pid <> pg_backend_pid()"
+                " WHERE datname = current_database() AND query LIKE '%%pg_try_advisory_lock%%' AND pid <> pg_backend_pid()"
             )
             assert cursor.fetchall() == [(True,)]
 

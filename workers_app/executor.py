@@ -22,6 +22,8 @@ from workers_app.sandbox import attempt_alone
 
 log = logging.getLogger(__name__)
 
+CLEAN_FOR = 0.5
+"""Seconds after a task in which the next one of the same slot finds its connections as that left them."""
 LOGGED_MESSAGE = 200
 """Characters of an error that go to the log; the task keeps more."""
 
@@ -31,6 +33,7 @@ class Executor:
         self._report = report
         # Whoever pops an attempt from here reports it: the slot that ran it, or the watch over timeouts.
         self._running: dict[tuple[UUID, int], tuple[Claim, float]] = {}
+        self._cleaned = threading.local()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._starting_loop = threading.Lock()
 
@@ -41,9 +44,11 @@ class Executor:
         if claim.crashes:
             outcome = attempt_alone(claim)
         else:
-            close_old_connections()
+            if time.monotonic() - getattr(self._cleaned, "at", 0.0) > CLEAN_FOR:
+                close_old_connections()
             outcome = attempt(claim, self._run_async)
             close_old_connections()
+            self._cleaned.at = time.monotonic()
         self._end(claim, outcome)
 
     def release(self, claim: Claim) -> None:

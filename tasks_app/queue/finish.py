@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -76,21 +76,34 @@ def _write(batch: Sequence[Finish]) -> dict[tuple[UUID, int], Answer]:
     answers = statements.run(
         "finish",
         {
-            "id": [f.claim.id for f in batch],
-            "fence": [f.claim.fence for f in batch],
-            "state": [f.decision.state.value for f in batch],
-            "reason": [f.decision.reason.value if f.decision.reason else None for f in batch],
-            "delay": [f.decision.delay for f in batch],
-            "attempt_back": [f.decision.attempt_back for f in batch],
-            "crashed": [f.decision.crashed for f in batch],
-            "snoozed": [f.decision.snoozed for f in batch],
-            "age": [f.age for f in batch],
-            "ran": [f.ran for f in batch],
-            "result": [f.decision.result for f in batch],
-            "error": [_error_text(f) for f in batch],
+            "id": _array(f.claim.id for f in batch),
+            "fence": _array(f.claim.fence for f in batch),
+            "state": _array(f.decision.state for f in batch),
+            "reason": _array(f.decision.reason for f in batch),
+            "delay": _array(f.decision.delay for f in batch),
+            "attempt_back": _array(f.decision.attempt_back for f in batch),
+            "crashed": _array(f.decision.crashed for f in batch),
+            "snoozed": _array(f.decision.snoozed for f in batch),
+            "age": _array(f.age for f in batch),
+            "ran": _array(f.ran for f in batch),
+            "result": _text_array(f.decision.result for f in batch),
+            "error": _text_array(_error_text(f) for f in batch),
         },
     )
     return {(id, fence): Answer(answer) for id, fence, answer in answers}
+
+
+def _array(values: Iterable[object]) -> str:
+    """PostgreSQL's text of an array of plain words and numbers: psycopg's way there takes three times as long."""
+    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
+
+
+def _text_array(texts: Iterable[str | None]) -> str:
+    return "{" + ",".join(["NULL" if text is None else _quoted(text) for text in texts]) + "}"
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _error_text(finish: Finish) -> str | None:

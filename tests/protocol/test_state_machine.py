@@ -14,10 +14,10 @@ from django.db import connection
 from django.utils import timezone
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
+from hypothesis.errors import Flaky, FlakyStrategyDefinition
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     invariant,
-    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -122,7 +122,7 @@ class Protocol(RuleBasedStateMachine):
     @rule(
         priority=st.integers(-2, 2),
         queue_name=st.sampled_from(QUEUES),
-        delay=st.sampled_from([None, 0.0, 20.0]),
+        delay=st.sampled_from([None, None, 20.0]),
         expires_in=st.sampled_from([None, None, 40.0]),
         attempts=st.integers(1, 3),
     )
@@ -191,11 +191,13 @@ class Protocol(RuleBasedStateMachine):
             self.model.running[claim.id] = claim.fence
             self.model.claims.append(claim)
 
-    @precondition(lambda self: self.model.claims)
+    # No precondition: what Hypothesis may draw must not depend on what the database answered.
     @rule(pick=st.integers(0, 99), outcome=st.sampled_from(OUTCOMES))
     def finish(self, pick, outcome) -> None:
         """Any claim there ever was: those of zombies too."""
         model = self.model
+        if not model.claims:
+            return
         claim = model.claims[-1 - pick % len(model.claims)]
         decision = claim.decide(outcome)
         ran = None if isinstance(outcome, Released | UnknownName) else 0.1
@@ -364,11 +366,13 @@ def test_without_the_fence_the_state_machine_finds_the_fault(movable_clock, monk
         statements, "text", lambda name: unfenced if name == "finish" else text(name)
     )
 
-    with pytest.raises(AssertionError):
+    # A failure that comes a step earlier or later when it is tried again is told as inconsistent.
+    with pytest.raises((AssertionError, Flaky, FlakyStrategyDefinition)):
         run_state_machine_as_test(
             Protocol,
             settings=settings(
                 max_examples=300,
+                report_multiple_bugs=False,
                 stateful_step_count=40,
                 phases=PHASES,
                 deadline=None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
@@ -90,6 +91,12 @@ def settings() -> Settings:
             hint = f" Did you mean {near[0]!r}?" if near else f" Known: {', '.join(known)}."
             raise ImproperlyConfigured(f"TASKQUEUE has the unknown key {key!r}.{hint}")
     return Settings(**given)
+
+
+def is_pooled(database: Mapping[str, Any]) -> bool:
+    """Whether Django was told, in this entry of DATABASES, that a session is not its own: behind a pooler in transaction
+    mode, or with psycopg's pool."""
+    return bool(database.get("DISABLE_SERVER_SIDE_CURSORS") or database["OPTIONS"].get("pool"))
 
 
 def _forget(*, setting: str, **_: object) -> None:

@@ -111,8 +111,7 @@ class Sender:
             payload = ""
         wrapper = connections[conf.settings().DATABASE]
         with wrapper.cursor() as cursor:
-            settings = wrapper.settings_dict
-            pooled = settings.get("DISABLE_SERVER_SIDE_CURSORS") or settings["OPTIONS"].get("pool")
+            pooled = conf.is_pooled(wrapper.settings_dict)
             if wrapper.connection is not self._connection and not pooled:
                 # A hint may be lost, so it need not wait for the disk. Behind a pooler the session is another's too.
                 cursor.execute("SET synchronous_commit = off")

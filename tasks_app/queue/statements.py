@@ -60,9 +60,8 @@ def connection() -> BaseDatabaseWrapper:
 
 
 def is_pooled(wrapper: BaseDatabaseWrapper | None = None) -> bool:
-    """Whether Django was told that a session is not its own: behind a pooler in transaction mode, or with psycopg's pool."""
-    settings = (wrapper or connection()).settings_dict
-    return bool(settings.get("DISABLE_SERVER_SIDE_CURSORS") or settings["OPTIONS"].get("pool"))
+    """Whether this thread's session, or that of `wrapper`, is another's too."""
+    return conf.is_pooled((wrapper or connection()).settings_dict)
 
 
 def dedicate() -> None:
